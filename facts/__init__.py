@@ -1,0 +1,1 @@
+"""What happened in the shop, and when we learned of it."""

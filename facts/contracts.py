@@ -1,0 +1,267 @@
+"""The tables of the lake: their columns, and the rules that every row keeps.
+
+Facts carry two times: when it happened (`ordered_at`, `occurred_at`) and when we learned of it (`received_at`, never
+before the first). What was known at an instant is what had been received before it.
+
+Money is a decimal with four places, so that sums are exact, in any order and on any engine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import ibis
+from ibis import _
+from ibis.expr.types import BooleanValue, Table
+
+INSTANT = "timestamp('UTC', 6)"
+MONEY = "decimal(18, 4)"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """One thing that holds of every row.
+
+    Parameters
+    ----------
+    name
+        The rule as a sentence; it stands beside the rows that break it.
+    holds
+        From the table (and the other tables, by name) to a boolean column.
+    breach
+        `quarantine` sets the row aside, `flag` keeps it and counts it: the row is still worth more than its absence.
+    """
+
+    name: str
+    holds: Callable[[Table, Mapping[str, Table]], BooleanValue]
+    breach: Literal["quarantine", "flag"] = "quarantine"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contract:
+    """One table: grain, key, columns with types, rules in the order in which they are tried."""
+
+    name: str
+    grain: str
+    key: tuple[str, ...]
+    columns: Mapping[str, str]
+    rules: tuple[Rule, ...]
+
+    @property
+    def schema(self) -> ibis.Schema:
+        """Return the columns as an Ibis schema."""
+        return ibis.schema(dict(self.columns))
+
+
+def _present(column: str) -> Rule:
+    def holds(table: Table, _others: Mapping[str, Table]) -> BooleanValue:
+        value = table[column]
+        return (value.notnull() & (value != "")) if value.type().is_string() else value.notnull()
+
+    return Rule(name=f"{column} is given", holds=holds)
+
+
+def _received_after(column: str) -> Rule:
+    return Rule(name=f"received_at is not before {column}", holds=lambda t, _o: t["received_at"] >= t[column])
+
+
+def _not_negative(*columns: str) -> Rule:
+    return Rule(
+        name=f"{', '.join(columns)} not negative",
+        holds=lambda t, _o: ibis.and_(*[t[column] >= 0 for column in columns]),
+    )
+
+
+def _known_in(column: str, table: str, *, breach: Literal["quarantine", "flag"] = "quarantine") -> Rule:
+    def holds(rows: Table, others: Mapping[str, Table]) -> BooleanValue:
+        return rows[column].isin(others[table][column])
+
+    return Rule(name=f"{column} is one of the {table}", holds=holds, breach=breach)
+
+
+CUSTOMERS = Contract(
+    name="customers",
+    grain="a customer",
+    key=("customer_id",),
+    columns={"customer_id": "string", "traits": "string"},  # traits: a JSON object, as in Segment's identify
+    rules=(_present("customer_id"),),
+)
+
+PRODUCTS = Contract(
+    name="products",
+    grain="a product",
+    key=("product_id",),
+    columns={
+        "product_id": "string",
+        "name": "string",
+        "category": "string",
+        "department": "string",
+        "brand": "string",
+        "is_private_label": "boolean",
+        "size": "string",
+    },
+    rules=(_present("product_id"),),
+)
+
+ORDERS = Contract(
+    name="orders",
+    grain="an order, received whole, its lines with it",
+    key=("order_id",),
+    columns={
+        "order_id": "string",
+        "customer_id": "string",
+        "ordered_at": INSTANT,
+        "received_at": INSTANT,
+        "local_on": "date",  # the day, weekday (Monday = 0) and hour on the shop's own clock
+        "local_weekday": "int8",
+        "local_hour": "int8",
+        "store_id": "string",
+    },
+    rules=(
+        _present("order_id"),
+        _present("customer_id"),
+        _present("ordered_at"),
+        _received_after("ordered_at"),
+        _known_in("customer_id", "customers"),
+    ),
+)
+
+ORDER_LINES = Contract(
+    name="order_lines",
+    grain="a line of an order",
+    key=("order_id", "line_number"),
+    columns={
+        "order_id": "string",
+        "line_number": "int32",
+        "product_id": "string",
+        "unit_count": "int64",
+        "gross_amount": MONEY,  # before discounts
+        "discount_amount": MONEY,  # what the shop gave up
+        "net_amount": MONEY,  # what the shop received
+        "coupon_amount": MONEY,  # face value of coupons used, whoever paid for them
+    },
+    rules=(
+        _present("order_id"),
+        _present("product_id"),
+        _not_negative("unit_count"),
+        _not_negative("gross_amount", "discount_amount", "coupon_amount"),
+        Rule(
+            name="net_amount is gross_amount less discount_amount",
+            holds=lambda t, _o: t["net_amount"] == t["gross_amount"] - t["discount_amount"],
+        ),
+        Rule(
+            name="the line moves goods or money",
+            holds=lambda t, _o: (t["unit_count"] > 0) | (t["gross_amount"] > 0) | (t["coupon_amount"] > 0),
+        ),
+        _known_in("order_id", "orders"),
+        _known_in("product_id", "products", breach="flag"),
+    ),
+)
+
+EVENTS = Contract(
+    name="events",
+    grain="an event, as in Segment's track",
+    key=("message_id",),
+    columns={
+        "message_id": "string",
+        "customer_id": "string",
+        "event": "string",
+        "occurred_at": INSTANT,
+        "received_at": INSTANT,
+        "properties": "string",  # a JSON object
+    },
+    rules=(
+        _present("message_id"),
+        _present("customer_id"),
+        _present("event"),
+        _present("occurred_at"),
+        _received_after("occurred_at"),
+        _known_in("customer_id", "customers"),
+    ),
+)
+
+QUARANTINE = Contract(
+    name="quarantine",
+    grain="a row that was set aside, with the first rule that it broke",
+    key=("table_name", "row"),
+    columns={"table_name": "string", "rule": "string", "row": "string"},
+    rules=(),
+)
+
+# In the order in which they are checked: a table may name only those before it.
+FACTS: Mapping[str, Contract] = {c.name: c for c in (CUSTOMERS, PRODUCTS, ORDERS, ORDER_LINES, EVENTS)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checked:
+    """A table after its contract: the rows that hold, those set aside, and what broke how often."""
+
+    rows: Table
+    quarantined: Table
+    received_count: int
+    breaches: Mapping[tuple[str, str], int]  # (rule, quarantine | flag) -> rows
+
+
+def check(contract: Contract, rows: Table, others: Mapping[str, Table], connection: ibis.BaseBackend) -> Checked:
+    """Check every row of one table.
+
+    Parameters
+    ----------
+    contract
+        What is asked of it; a repeated key breaks its last rule, the first of the rows stays.
+    rows
+        The table as the source gave it, in the contract's columns.
+    others
+        The checked tables before it, by name.
+    connection
+        The engine that does the work.
+    """
+    verdict = connection.create_table(
+        f"checked_{contract.name}", _with_first_breach(contract, rows, others), temp=True
+    )
+    columns = list(contract.columns)
+    return Checked(
+        rows=verdict.filter(_.broken.isnull()).select(columns).cast(contract.schema).order_by(contract.key),
+        quarantined=verdict.filter(_.broken.notnull()).select(
+            table_name=ibis.literal(contract.name),
+            rule=_.broken,
+            row=verdict[columns[0]].cast("string") if len(columns) == 1 else _as_json(verdict, columns),
+        ),
+        received_count=int(verdict.count().execute()),
+        breaches=_count_breaches(contract, verdict),
+    )
+
+
+def _with_first_breach(contract: Contract, rows: Table, others: Mapping[str, Table]) -> Table:
+    flags = [rule for rule in contract.rules if rule.breach == "flag"]
+    hard = [rule for rule in contract.rules if rule.breach == "quarantine"]
+    broken = ibis.coalesce(*[_named_breach(rule, rows, others) for rule in hard])
+    repeat = ibis.row_number().over(group_by=list(contract.key), order_by=list(contract.columns))
+    judged = rows.mutate(
+        broken=broken,
+        repeat=repeat,
+        **{f"flag_{i}": ~rule.holds(rows, others).fill_null(False) for i, rule in enumerate(flags)},  # noqa: FBT003
+    )
+    duplicate = ibis.ifelse(judged.repeat > 0, f"{' and '.join(contract.key)} not repeated", None)
+    return judged.mutate(broken=ibis.coalesce(judged.broken, duplicate)).drop("repeat")
+
+
+def _named_breach(rule: Rule, rows: Table, others: Mapping[str, Table]) -> ibis.Value:
+    holds = rule.holds(rows, others).fill_null(False)  # noqa: FBT003 - what cannot be decided does not hold
+    return ibis.ifelse(holds, ibis.null("string"), rule.name)
+
+
+def _as_json(table: Table, columns: list[str]) -> ibis.Value:
+    return ibis.struct({name: table[name].cast("string") for name in columns}).cast("json").cast("string")
+
+
+def _count_breaches(contract: Contract, verdict: Table) -> dict[tuple[str, str], int]:
+    hard = verdict.filter(_.broken.notnull()).group_by("broken").agg(rows=_.count()).order_by("broken").execute()
+    counts = {(str(rule), "quarantine"): int(rows) for rule, rows in hard.itertuples(index=False)}
+    flags = [rule for rule in contract.rules if rule.breach == "flag"]
+    for i, rule in enumerate(flags):
+        found = int(verdict.filter(_.broken.isnull() & verdict[f"flag_{i}"]).count().execute())
+        counts |= {(rule.name, "flag"): found} if found else {}
+    return counts

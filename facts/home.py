@@ -1,0 +1,51 @@
+"""Where all embedded state lies: one folder, `REGULARS_HOME`."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+PROJECT = Path(__file__).resolve().parent.parent
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """The folder of one shop's state and the places in it; deleting it is a clean start."""
+
+    folder: Path
+
+    @classmethod
+    def from_environment(cls) -> Home:
+        """Return the home that `REGULARS_HOME` names, `.regulars` in the working folder by default."""
+        return cls(Path(os.environ.get("REGULARS_HOME") or ".regulars").absolute())
+
+    @property
+    def lake(self) -> Path:
+        """Folder of validated tables and feature snapshots (Parquet)."""
+        return self.folder / "lake"
+
+    @property
+    def registry(self) -> Path:
+        """Feast's registry."""
+        return self.folder / "registry.db"
+
+    @property
+    def online_store(self) -> Path:
+        """Feast's online store (SQLite)."""
+        return self.folder / "online.db"
+
+    @property
+    def search(self) -> Path:
+        """Folder of Optuna's journals, so that a search can be resumed."""
+        return self.folder / "search"
+
+    @property
+    def artifacts(self) -> Path:
+        """Folder of MLflow's artifacts."""
+        return self.folder / "artifacts"
+
+    @property
+    def tracking_uri(self) -> str:
+        """MLflow's tracking and registry address."""
+        return f"sqlite:///{self.folder / 'mlflow.db'}"

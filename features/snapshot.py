@@ -1,0 +1,203 @@
+"""The catalog compiled to ONE Ibis expression: one row per customer and cutoff.
+
+Sums run over integers and decimals, and only whole aggregates are divided, so the figures do not depend on the engine
+or on the order in which it adds. A fact counts at a cutoff when it was received before it; since nothing is received
+before it happens, that alone keeps the future out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from functools import reduce
+from typing import TYPE_CHECKING
+
+import ibis
+from ibis import _
+
+from features.catalog import FEATURES, Feature
+from features.measures import Aggregate, DaysSince, Distinct, Ratio
+
+if TYPE_CHECKING:
+    from ibis.expr.types import Table
+
+SECONDS_PER_DAY = 86_400
+EVENING_HOUR = 18
+SATURDAY = 5
+SMALL_ORDER_LINES = 3
+ROW = ("customer_id", "cutoff")
+NEEDED_FACTS = ("orders", "order_lines", "products", "events")
+
+
+def snapshot(facts: Mapping[str, Table], cutoffs: Iterable[datetime], features: Sequence[Feature] = FEATURES) -> Table:
+    """Build the features of every known customer at every cutoff.
+
+    Parameters
+    ----------
+    facts
+        The lake's tables `orders`, `order_lines`, `products` and `events`.
+    cutoffs
+        Aware instants; facts received at or after a cutoff are not used for it.
+
+    Returns
+    -------
+    One row per (customer_id, cutoff) of the customers with an order received before the cutoff, ordered by both; the
+    features follow as float32, in the given order and in catalog units, null where there is nothing to measure.
+    """
+    known = _Known(facts, ibis.memtable({"cutoff": [c.isoformat() for c in cutoffs]}).cast({"cutoff": "timestamp('UTC', 6)"}))
+    groups = [*_aggregates(known, features), *_distinct_counts(known, features)]
+    spine, *rest = groups
+    wide = reduce(lambda left, right: left.left_join(right, ROW).drop("customer_id_right", "cutoff_right"), rest, spine)
+    wide = wide.mutate(**{f.name: wide[f.name].fill_null(0) for f in features if _is_zero_when_absent(f)})
+    wide = _with_ratios(wide, features)
+    return wide.select(*ROW, **{f.name: _as_float32(wide[f.name]) for f in features}).order_by("cutoff", "customer_id")
+
+
+class _Known:
+    """Every kind of fact as it is known at every cutoff, with its age in seconds."""
+
+    def __init__(self, facts: Mapping[str, Table], cutoffs: Table) -> None:
+        self._facts, self._cutoffs = facts, cutoffs
+
+    def at_cutoffs(self, table: Table, *, days: int | None) -> Table:
+        """Return a row per fact and cutoff at which it is known, of at most so many days before the cutoff."""
+        joined = table.join(self._cutoffs, table.received_at < self._cutoffs.cutoff)
+        aged = joined.mutate(age=_.cutoff.epoch_seconds() - _.happened_at.epoch_seconds()).drop("received_at")
+        return aged if days is None else aged.filter(_.age <= days * SECONDS_PER_DAY)
+
+    def orders(self) -> Table:
+        """Return one row per order, its lines added up."""
+        lines = self._facts["order_lines"].join(
+            self._facts["products"].select("product_id", "is_private_label"), "product_id", how="left"
+        )
+        totals = lines.group_by("order_id").agg(
+            net_amount=_.net_amount.sum(),
+            gross_amount=_.gross_amount.sum(),
+            discount_amount=_.discount_amount.sum(),
+            coupon_amount=_.coupon_amount.sum(),
+            private_label_amount=_.net_amount.sum(where=_.is_private_label),
+            line_count=_.count(),
+            unit_count=_.unit_count.sum(),
+        )
+        orders = self._facts["orders"].left_join(totals, "order_id")
+        return orders.select(
+            "customer_id",
+            "received_at",
+            "local_hour",
+            happened_at=_.ordered_at,
+            **{name: _[name].fill_null(0) for name in totals.columns if name != "order_id"},
+            has_coupon=_.coupon_amount.fill_null(0) > 0,
+            is_small=_.line_count.fill_null(0) <= SMALL_ORDER_LINES,
+            is_weekend=_.local_weekday >= SATURDAY,
+            is_evening=_.local_hour >= EVENING_HOUR,
+        )
+
+    def visits(self, *, days: int) -> Table:
+        """Return one row per visit-day and cutoff, with the days since the visit before it, as known at the cutoff."""
+        by_day = (
+            self._facts["orders"]
+            .group_by("customer_id", "local_on")
+            .agg(happened_at=_.ordered_at.min(), received_at=_.received_at.min())
+        )
+        known = self.at_cutoffs(by_day, days=None)
+        before = known.local_on.lag().over(group_by=ROW, order_by="local_on")
+        return known.mutate(gap_days=known.local_on.delta(before, unit="day")).filter(_.age <= days * SECONDS_PER_DAY)
+
+    def events(self, name: str) -> Table:
+        """Return one row per event of one name."""
+        rows = self._facts["events"].filter(_.event == name)
+        return rows.select("customer_id", "received_at", happened_at=_.occurred_at)
+
+    def youngest_purchases(self, column: str, *, days: int) -> Table:
+        """Return one row per different value of a product's column and cutoff: the youngest purchase known then.
+
+        A purchase is the youngest known from its receipt until the first receipt of any later one.
+        """
+        values = self._facts["products"].filter(_[column].notnull())
+        values = values.select("product_id", value=ibis.dense_rank().over(order_by=column))
+        lines = self._facts["order_lines"].select("order_id", "product_id").join(values, "product_id")
+        orders = self._facts["orders"].select("order_id", "customer_id", "received_at", happened_at=_.ordered_at)
+        bought = orders.join(lines.select("order_id", "value").distinct(), "order_id").drop("order_id")
+        later = ibis.window(
+            group_by=("customer_id", "value"), order_by=("happened_at", "received_at"), following=(1, None)
+        )
+        bought = bought.mutate(superseded_at=_.received_at.min().over(later))
+        return self.at_cutoffs(bought, days=days).filter(_.superseded_at.isnull() | (_.superseded_at >= _.cutoff))
+
+
+def _aggregates(known: _Known, features: Sequence[Feature]) -> list[Table]:
+    longest = max((f.window_days or 0 for f in features), default=0)
+    tables = {
+        "orders": lambda: known.at_cutoffs(known.orders(), days=None),
+        "visits": lambda: known.visits(days=longest),
+        "mailings": lambda: known.at_cutoffs(known.events("Campaign Received"), days=None),
+        "redemptions": lambda: known.at_cutoffs(known.events("Coupon Applied"), days=None),
+    }
+    built = []
+    for fact, open_table in tables.items():
+        wanted = [f for f in features if isinstance(f.measure, Aggregate | DaysSince) and f.measure.fact == fact]
+        if wanted or fact == "orders":
+            built.append(open_table().group_by(ROW).agg(**{f.name: _reduce(f) for f in wanted}))
+    return built
+
+
+def _distinct_counts(known: _Known, features: Sequence[Feature]) -> list[Table]:
+    built = []
+    for column in dict.fromkeys(f.measure.column for f in features if isinstance(f.measure, Distinct)):
+        wanted = [f for f in features if f.measure == Distinct(column=column)]
+        longest = max(f.window_days or 0 for f in wanted)
+        youngest = known.youngest_purchases(column, days=longest)
+        built.append(youngest.group_by(ROW).agg(**{f.name: _.count(where=_within(f)) for f in wanted}))
+    return built
+
+
+def _reduce(feature: Feature) -> ibis.Deferred:
+    measure = feature.measure
+    if isinstance(measure, DaysSince):
+        return (_.age.min() if measure.which == "last" else _.age.max()) / SECONDS_PER_DAY
+    assert isinstance(measure, Aggregate)  # noqa: S101 - narrows the type
+    where = _within(feature)
+    where = where if measure.where is None else where & _[measure.where]
+    return _REDUCTIONS[measure.how](_ if measure.column is None else _[measure.column], where)
+
+
+def _exact_std(column: ibis.Deferred, where: ibis.Deferred) -> ibis.Deferred:
+    """Return the sample standard deviation from exact integer sums; missing below two values."""
+    n, total = column.count(where=where), column.sum(where=where)
+    squares = (column.cast("int64") * column.cast("int64")).sum(where=where)
+    variance = (squares * n - total * total).cast("float64") / (n * (n - 1)).nullif(0)
+    return variance.sqrt()
+
+
+_REDUCTIONS = {
+    "count": lambda column, where: column.count(where=where),
+    "sum": lambda column, where: column.sum(where=where),
+    "mean": lambda column, where: column.sum(where=where).cast("float64") / column.count(where=where).nullif(0),
+    "max": lambda column, where: column.max(where=where),
+    "median": lambda column, where: column.cast("float64").median(where=where),
+    "std": _exact_std,
+}
+
+
+def _within(feature: Feature) -> ibis.Deferred:
+    return _.age <= (feature.window_days or 0) * SECONDS_PER_DAY
+
+
+def _is_zero_when_absent(feature: Feature) -> bool:
+    """Return whether no facts mean zero (a count, a sum) rather than nothing to measure (a mean, a gap)."""
+    measure = feature.measure
+    return isinstance(measure, Distinct) or (isinstance(measure, Aggregate) and measure.how in {"count", "sum"})
+
+
+def _with_ratios(wide: Table, features: Sequence[Feature]) -> Table:
+    for feature in features:
+        measure = feature.measure
+        if isinstance(measure, Ratio):
+            part, whole = (wide[name].cast("float64") for name in (measure.numerator, measure.denominator))
+            wide = wide.mutate(**{feature.name: part * measure.scale / whole.nullif(0)})
+    return wide
+
+
+def _as_float32(value: ibis.Value) -> ibis.Value:
+    """Return the one type that the snapshot, Feast, the online vector and XGBoost share, so that all are equal."""
+    return value.cast("float64").cast("float32")

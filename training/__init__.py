@@ -1,0 +1,1 @@
+"""How a model comes to be: labels, splits, search, calibration, evaluation, registration."""
