@@ -218,9 +218,7 @@ def check(contract: Contract, rows: Table, others: Mapping[str, Table], connecti
     connection
         The engine that does the work.
     """
-    verdict = connection.create_table(
-        f"checked_{contract.name}", _with_first_breach(contract, rows, others), temp=True
-    )
+    verdict = connection.create_table(f"checked_{contract.name}", _with_first_breach(contract, rows, others), temp=True)
     columns = list(contract.columns)
     return Checked(
         rows=verdict.filter(_.broken.isnull()).select(columns).cast(contract.schema).order_by(contract.key),
@@ -237,15 +235,15 @@ def check(contract: Contract, rows: Table, others: Mapping[str, Table], connecti
 def _with_first_breach(contract: Contract, rows: Table, others: Mapping[str, Table]) -> Table:
     flags = [rule for rule in contract.rules if rule.breach == "flag"]
     hard = [rule for rule in contract.rules if rule.breach == "quarantine"]
-    broken = ibis.coalesce(*[_named_breach(rule, rows, others) for rule in hard])
-    repeat = ibis.row_number().over(group_by=list(contract.key), order_by=list(contract.columns))
     judged = rows.mutate(
-        broken=broken,
-        repeat=repeat,
+        broken=ibis.coalesce(*[_named_breach(rule, rows, others) for rule in hard]),
         **{f"flag_{i}": ~rule.holds(rows, others).fill_null(False) for i, rule in enumerate(flags)},  # noqa: FBT003
     )
-    duplicate = ibis.ifelse(judged.repeat > 0, f"{' and '.join(contract.key)} not repeated", None)
-    return judged.mutate(broken=ibis.coalesce(judged.broken, duplicate)).drop("repeat")
+    # A row that breaks another rule takes no key: the sound row beside it stays.
+    peers = [*contract.key, judged.broken.isnull()]
+    repeat = ibis.row_number().over(group_by=peers, order_by=list(contract.columns))
+    duplicate = ibis.ifelse(repeat > 0, f"{' and '.join(contract.key)} not repeated", None)
+    return judged.mutate(broken=ibis.coalesce(judged.broken, duplicate))
 
 
 def _named_breach(rule: Rule, rows: Table, others: Mapping[str, Table]) -> ibis.Value:

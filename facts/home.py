@@ -49,3 +49,8 @@ class Home:
     def tracking_uri(self) -> str:
         """MLflow's tracking and registry address."""
         return f"sqlite:///{self.folder / 'mlflow.db'}"
+
+    @property
+    def has_tracking(self) -> bool:
+        """Whether MLflow's store is there; opening one that is not would make it."""
+        return (self.folder / "mlflow.db").is_file()

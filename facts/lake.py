@@ -94,6 +94,10 @@ class Lake:
             raise DamagedFile(path, "its content is not what was written", advice=advice)
         return stored
 
+    def verified(self) -> Mapping[str, Stored]:
+        """Return every table that the manifest names, each checked."""
+        return {name: self.stored(name) for name in self._manifest()["tables"]}
+
     def table(self, connection: Backend, name: str, *, advice: str = "run `regulars ingest` again") -> Table:
         """Open one table, after checking that it is as it was written."""
         return connection.read_parquet(self.folder / self.stored(name, advice=advice).file, table_name=name)
@@ -125,7 +129,7 @@ class Lake:
         partial = self._partial(name)
         rows = _write(table, partial)
         stored = Stored(file=self.path(name).name, rows=rows, sha256=_sha256(partial), made_from=made_from)
-        os.replace(partial, self.path(name))
+        partial.replace(self.path(name))
         manifest = self._manifest()
         manifest["tables"][name] = asdict(stored)
         self._replace_manifest(manifest)
@@ -136,7 +140,7 @@ class Lake:
         rows = _write(table, partial)
         digest = _sha256(partial)
         file = f"{name}-{digest[:12]}.parquet"
-        os.replace(partial, self.folder / file)
+        partial.replace(self.folder / file)
         return Stored(file=file, rows=rows, sha256=digest)
 
     def _partial(self, name: str) -> Path:
@@ -146,7 +150,7 @@ class Lake:
         path = self.folder / MANIFEST
         try:
             manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-            manifest["tables"], manifest["shop"]  # noqa: B018 - both must be there
+            manifest["tables"], manifest["shop"]
         except FileNotFoundError:
             return {"shop": None, "tables": {}}
         except (ValueError, KeyError, TypeError) as error:
@@ -169,7 +173,7 @@ def replace_file(path: Path, text: str) -> None:
         file.write(text)
         file.flush()
         os.fsync(file.fileno())
-    os.replace(partial, path)
+    partial.replace(path)
 
 
 def short_hash(content: object) -> str:

@@ -44,7 +44,7 @@ class Feature:
     owner: str = OWNER
 
 
-def _windowed(  # noqa: PLR0913 - a record has this many fields
+def _windowed(
     stem: str, theme: str, unit: Unit, description: str, measure: Measure, *, days: tuple[int, ...]
 ) -> tuple[Feature, ...]:
     return tuple(
@@ -60,14 +60,16 @@ def _windowed(  # noqa: PLR0913 - a record has this many fields
     )
 
 
-def _ratio(  # noqa: PLR0913
+def _ratio(
     name: str, theme: str, unit: Unit, description: str, numerator: str, denominator: str, *, scale: float = 1.0
 ) -> Feature:
     measure = Ratio(numerator=numerator, denominator=denominator, scale=scale)
     return Feature(name=name, theme=theme, unit=unit, description=description, measure=measure)
 
 
-def _share(stem: str, theme: str, description: str, parts: str, whole: str, *, days: tuple[int, ...]) -> tuple[Feature, ...]:
+def _share(
+    stem: str, theme: str, description: str, parts: str, whole: str, *, days: tuple[int, ...]
+) -> tuple[Feature, ...]:
     return tuple(
         _ratio(f"{stem}_{w}d", theme, "rate", f"{description}, last {w} days", f"{parts}_{w}d", f"{whole}_{w}d")
         for w in days

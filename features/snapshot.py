@@ -7,21 +7,22 @@ before it happens, that alone keeps the future out.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from functools import reduce
 from typing import TYPE_CHECKING
 
 import ibis
 from ibis import _
 
+from facts.contracts import INSTANT
 from features.catalog import FEATURES, Feature
 from features.measures import Aggregate, DaysSince, Distinct, Ratio
 
 if TYPE_CHECKING:
     from ibis.expr.types import Table
 
-SECONDS_PER_DAY = 86_400
+MICROSECONDS_PER_DAY = 86_400_000_000
 EVENING_HOUR = 18
 SATURDAY = 5
 SMALL_ORDER_LINES = 3
@@ -44,7 +45,7 @@ def snapshot(facts: Mapping[str, Table], cutoffs: Iterable[datetime], features: 
     One row per (customer_id, cutoff) of the customers with an order received before the cutoff, ordered by both; the
     features follow as float32, in the given order and in catalog units, null where there is nothing to measure.
     """
-    known = _Known(facts, ibis.memtable({"cutoff": [c.isoformat() for c in cutoffs]}).cast({"cutoff": "timestamp('UTC', 6)"}))
+    known = _Known(facts, _cutoffs(cutoffs, features))
     groups = [*_aggregates(known, features), *_distinct_counts(known, features)]
     spine, *rest = groups
     wide = reduce(lambda left, right: left.left_join(right, ROW).drop("customer_id_right", "cutoff_right"), rest, spine)
@@ -53,17 +54,31 @@ def snapshot(facts: Mapping[str, Table], cutoffs: Iterable[datetime], features: 
     return wide.select(*ROW, **{f.name: _as_float32(wide[f.name]) for f in features}).order_by("cutoff", "customer_id")
 
 
+def _cutoffs(cutoffs: Iterable[datetime], features: Sequence[Feature]) -> Table:
+    """Return one row per different cutoff: the instant, and the first instant of every window before it."""
+    instants = sorted({cutoff.astimezone(UTC) for cutoff in cutoffs})
+    windows_days = sorted({feature.window_days or 0 for feature in features})
+    starts = {_start(days): [instant - timedelta(days=days) for instant in instants] for days in windows_days}
+    columns = {"cutoff": instants} | starts
+    told = ibis.memtable({name: [instant.isoformat() for instant in column] for name, column in columns.items()})
+    return told.cast(dict.fromkeys(columns, INSTANT))
+
+
+def _start(days: int) -> str:
+    return f"start_{days}d"
+
+
 class _Known:
-    """Every kind of fact as it is known at every cutoff, with its age in seconds."""
+    """Every kind of fact as it is known at every cutoff."""
 
     def __init__(self, facts: Mapping[str, Table], cutoffs: Table) -> None:
         self._facts, self._cutoffs = facts, cutoffs
 
     def at_cutoffs(self, table: Table, *, days: int | None) -> Table:
         """Return a row per fact and cutoff at which it is known, of at most so many days before the cutoff."""
-        joined = table.join(self._cutoffs, table.received_at < self._cutoffs.cutoff)
-        aged = joined.mutate(age=_.cutoff.epoch_seconds() - _.happened_at.epoch_seconds()).drop("received_at")
-        return aged if days is None else aged.filter(_.age <= days * SECONDS_PER_DAY)
+        is_known = table.received_at < self._cutoffs.cutoff
+        is_recent = [] if days is None else [table.happened_at >= self._cutoffs[_start(days)]]
+        return table.join(self._cutoffs, [is_known, *is_recent]).drop("received_at")
 
     def orders(self) -> Table:
         """Return one row per order, its lines added up."""
@@ -93,15 +108,17 @@ class _Known:
         )
 
     def visits(self, *, days: int) -> Table:
-        """Return one row per visit-day and cutoff, with the days since the visit before it, as known at the cutoff."""
-        by_day = (
-            self._facts["orders"]
-            .group_by("customer_id", "local_on")
-            .agg(happened_at=_.ordered_at.min(), received_at=_.received_at.min())
-        )
+        """Return one row per visit-day and cutoff, with the days since the visit before it, as known at the cutoff.
+
+        A visit-day is known, and dated, by its first order to be received: those received later do not move it.
+        """
+        turn = ibis.row_number().over(group_by=("customer_id", "local_on"), order_by=("received_at", "ordered_at"))
+        by_day = self._facts["orders"].filter(turn == 0)
+        by_day = by_day.select("customer_id", "local_on", "received_at", happened_at=_.ordered_at)
         known = self.at_cutoffs(by_day, days=None)
         before = known.local_on.lag().over(group_by=ROW, order_by="local_on")
-        return known.mutate(gap_days=known.local_on.delta(before, unit="day")).filter(_.age <= days * SECONDS_PER_DAY)
+        with_gaps = known.mutate(gap_days=known.local_on.delta(before, unit="day"))
+        return with_gaps.filter(_.happened_at >= _[_start(days)])
 
     def events(self, name: str) -> Table:
         """Return one row per event of one name."""
@@ -113,11 +130,15 @@ class _Known:
 
         A purchase is the youngest known from its receipt until the first receipt of any later one.
         """
-        values = self._facts["products"].filter(_[column].notnull())
-        values = values.select("product_id", value=ibis.dense_rank().over(order_by=column))
-        lines = self._facts["order_lines"].select("order_id", "product_id").join(values, "product_id")
+        lines = self._facts["order_lines"].select("order_id", "product_id")
+        if column == "product_id":  # a product counts whether or not the catalogue has it
+            lines = lines.rename(value="product_id")
+        else:
+            values = self._facts["products"].filter(_[column].notnull())
+            values = values.select("product_id", value=ibis.dense_rank().over(order_by=column))
+            lines = lines.join(values, "product_id").select("order_id", "value").distinct()
         orders = self._facts["orders"].select("order_id", "customer_id", "received_at", happened_at=_.ordered_at)
-        bought = orders.join(lines.select("order_id", "value").distinct(), "order_id").drop("order_id")
+        bought = orders.join(lines, "order_id").drop("order_id")
         later = ibis.window(
             group_by=("customer_id", "value"), order_by=("happened_at", "received_at"), following=(1, None)
         )
@@ -127,7 +148,7 @@ class _Known:
 
 def _aggregates(known: _Known, features: Sequence[Feature]) -> list[Table]:
     longest = max((f.window_days or 0 for f in features), default=0)
-    tables = {
+    tables: dict[str, Callable[[], Table]] = {
         "orders": lambda: known.at_cutoffs(known.orders(), days=None),
         "visits": lambda: known.visits(days=longest),
         "mailings": lambda: known.at_cutoffs(known.events("Campaign Received"), days=None),
@@ -154,7 +175,8 @@ def _distinct_counts(known: _Known, features: Sequence[Feature]) -> list[Table]:
 def _reduce(feature: Feature) -> ibis.Deferred:
     measure = feature.measure
     if isinstance(measure, DaysSince):
-        return (_.age.min() if measure.which == "last" else _.age.max()) / SECONDS_PER_DAY
+        instant = _.happened_at.max() if measure.which == "last" else _.happened_at.min()
+        return _.cutoff.max().delta(instant, unit="microsecond") / MICROSECONDS_PER_DAY
     assert isinstance(measure, Aggregate)  # noqa: S101 - narrows the type
     where = _within(feature)
     where = where if measure.where is None else where & _[measure.where]
@@ -180,7 +202,7 @@ _REDUCTIONS = {
 
 
 def _within(feature: Feature) -> ibis.Deferred:
-    return _.age <= (feature.window_days or 0) * SECONDS_PER_DAY
+    return _.happened_at >= _[_start(feature.window_days or 0)]
 
 
 def _is_zero_when_absent(feature: Feature) -> bool:

@@ -117,7 +117,7 @@ def estimate_all(
     }
 
 
-def paired_difference(  # noqa: PLR0913 - a comparison has three columns, where `estimate` has two
+def paired_difference(
     metric: Metric, actual: ArrayLike, predicted: ArrayLike, reference: ArrayLike, *, draws: int, seed: int
 ) -> Estimate:
     """How much better `predicted` is than `reference`, in the metric's units: positive is better, in any direction.

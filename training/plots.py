@@ -168,7 +168,7 @@ def importance_plot(names: Sequence[str], gain: ArrayLike, *, subject: Subject, 
     return figure
 
 
-def shap_summary_plot(  # noqa: PLR0913 - a beeswarm is a table of contributions over one of values, with their words
+def shap_summary_plot(
     names: Sequence[str], contributions: ArrayLike, values: ArrayLike, *, subject: Subject, unit: str, seed: int = 0
 ) -> Figure:
     """Draw how the features move the score, one dot a customer, coloured by where its value ranks; at most fifteen.

@@ -55,8 +55,7 @@ def read() -> Delivery:
             "events": ibis.memtable(pd.concat([_mailings(raw), _redemptions(raw)], ignore_index=True)),
         },
         notes=(
-            f"{measured:,} lines have a quantity above {LARGEST_PIECE_COUNT} (fuel and coupon items, measured, not "
-            "counted): one piece each",
+            f"{measured:,} lines have a quantity above {LARGEST_PIECE_COUNT} (measured, not counted): one piece each",
             "promotions (displays and mailers by shop and week) are not read: they belong to no customer",
         ),
     )
@@ -173,15 +172,15 @@ def _mailings(raw: dict[str, pd.DataFrame]) -> pd.DataFrame:
     properties = [
         json.dumps(
             {
-                "campaign_id": str(row.campaign_id),
-                "campaign_type": row.campaign_type,
-                "starts_on": row.start_date.date().isoformat(),
-                "ends_on": row.end_date.date().isoformat(),
-                "coupon_count": int(row.coupon_upc),
-                "product_count": int(row.product_id),
+                "campaign_id": str(row["campaign_id"]),
+                "campaign_type": row["campaign_type"],
+                "starts_on": row["start_date"].date().isoformat(),
+                "ends_on": row["end_date"].date().isoformat(),
+                "coupon_count": int(row["coupon_upc"]),
+                "product_count": int(row["product_id"]),
             }
         )
-        for row in sent.itertuples()
+        for row in sent.to_dict("records")
     ]
     morning = _start_of(sent["start_date"])
     return _events(
@@ -204,7 +203,15 @@ def _redemptions(raw: dict[str, pd.DataFrame]) -> pd.DataFrame:
     ]
     named = [used[name].astype(str) for name in ("household_id", "campaign_id", "coupon_upc")]
     return _events(
-        "redemption-" + named[0] + "-" + named[1] + "-" + named[2] + "-" + used["redemption_date"].dt.strftime("%Y%m%d-") + key,
+        "redemption-"
+        + named[0]
+        + "-"
+        + named[1]
+        + "-"
+        + named[2]
+        + "-"
+        + used["redemption_date"].dt.strftime("%Y%m%d-")
+        + key,
         used["household_id"],
         COUPON_APPLIED,
         occurred_at=_start_of(used["redemption_date"]),
@@ -213,7 +220,7 @@ def _redemptions(raw: dict[str, pd.DataFrame]) -> pd.DataFrame:
     )
 
 
-def _events(  # noqa: PLR0913 - an event has this many fields
+def _events(
     message_id: pd.Series[str],
     household: pd.Series[int],
     event: str,

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delivery:
-    """One delivery: the shop, a table for every contract in `facts.contracts.FACTS`, and what the reader should know."""
+    """One delivery: the shop, a table for every contract in `facts.contracts.FACTS`, and notes."""
 
     shop: Shop
     tables: Mapping[str, Table]

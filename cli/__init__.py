@@ -1,0 +1,1 @@
+"""The `regulars` command: a thin skin over the rooms."""

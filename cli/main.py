@@ -1,0 +1,197 @@
+"""The commands. Heavy libraries are imported inside the commands that need them, so that help answers at once."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from facts.errors import RegularsError, UnknownName
+from facts.home import Home
+
+app = typer.Typer(
+    name="regulars",
+    help="Turns first orders into regular customers: repurchase, churn and lifetime value, served in real time.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+features_app = typer.Typer(help="What is known about each customer.", no_args_is_help=True)
+app.add_typer(features_app, name="features")
+
+EXIT_USER_ERROR = 2
+
+Trials = Annotated[int, typer.Option(min=0, help="How many trials the search of a task may make; 0 takes defaults.")]
+Timeout = Annotated[float, typer.Option(min=0, help="Seconds after which a task's search starts no new trial.")]
+Seed = Annotated[int, typer.Option(help="The same seed over the same data gives the same model.")]
+Port = Annotated[int, typer.Option(min=0, max=65535, help="Where to listen.")]
+
+
+def run() -> None:
+    """Run the command line; an error that the user can mend is one sentence and exit code 2."""
+    warnings.simplefilter("ignore")  # of libraries, for developers: pytest shows them
+    try:
+        app()
+    except RegularsError as error:
+        _fail(str(error))
+    except KeyboardInterrupt:
+        _fail("stopped; run the same command again to go on")
+    except Exception as error:
+        if type(error).__name__ != "UnusableModel" and not type(error).__module__.startswith(("duckdb", "_duckdb")):
+            raise
+        _fail(str(error).strip().splitlines()[0])
+
+
+def _fail(sentence: str) -> None:
+    typer.secho(f"error: {sentence}", fg=typer.colors.RED, err=True)
+    sys.exit(EXIT_USER_ERROR)
+
+
+@app.command()
+def demo(*, trials: Trials = 12, timeout: Timeout = 60.0, seed: Seed = 1) -> None:
+    """From nothing to a served answer on a real shop's year, through every tool of the stack."""
+    from cli.demo import run_demo
+
+    run_demo(Home.from_environment(), trials=trials, timeout_seconds=timeout, seed=seed)
+
+
+@app.command()
+def ingest(source: Annotated[str, typer.Argument(help="The source to read.")] = "complete-journey") -> None:
+    """Read a source into validated tables; bad rows are set aside with the rule that they broke."""
+    from cli import steps
+
+    steps.ingest(Home.from_environment(), source)
+
+
+@features_app.command("build")
+def features_build(
+    *,
+    step_days: Annotated[int, typer.Option(min=1, help="Days between two cutoffs.")] = 14,
+) -> None:
+    """Compute the feature snapshots at a series of cutoffs up to the end of the data, and register them with Feast."""
+    from cli import steps
+
+    steps.build_features(Home.from_environment(), step_days=step_days)
+
+
+@features_app.command("list")
+def features_list(
+    *, theme: Annotated[str | None, typer.Option(help="Only the features of this theme.")] = None
+) -> None:
+    """Show every feature with its unit, window and description."""
+    from cli import show
+    from features import catalog
+
+    if theme is not None and theme not in catalog.THEMES:
+        raise UnknownName("theme", theme, known=list(catalog.THEMES))
+    show.features([feature for feature in catalog.FEATURES if theme in (None, feature.theme)])
+
+
+@features_app.command("show")
+def features_show(name: Annotated[str, typer.Argument(help="The feature's name.")]) -> None:
+    """Show one feature."""
+    from cli import show
+    from features import catalog
+
+    show.features([catalog.feature(name)])
+
+
+@app.command()
+def train(
+    tasks: Annotated[list[str] | None, typer.Argument(help="repurchase, churn, clv, or all (the default).")] = None,
+    *,
+    horizon_days: Annotated[
+        int | None, typer.Option(min=1, help="How far to look ahead; by default the shop's own gaps decide.")
+    ] = None,
+    trials: Trials = 12,
+    timeout: Timeout = 120.0,
+    seed: Seed = 1,
+    force: Annotated[
+        bool, typer.Option("--force", help="Train again what these data and settings led to before.")
+    ] = False,
+) -> None:
+    """Search, calibrate, evaluate and register models; the best become champions if they pass the gate."""
+    from cli import steps
+
+    steps.train(
+        Home.from_environment(), tasks or ["all"], horizon_days=horizon_days, trials=trials, timeout_seconds=timeout,
+        seed=seed, is_forced=force,
+    )  # fmt: skip
+
+
+@app.command()
+def materialize(
+    *,
+    as_of: Annotated[
+        str | None,
+        typer.Option(help="An instant such as 2017-09-25 or 2017-09-25T04:00:00Z; by default the shop's now."),
+    ] = None,
+    named_views: Annotated[bool, typer.Option("--named-views", help="Also the named views, for Feast users.")] = False,
+) -> None:
+    """Bring the last snapshot at or before an instant into the online store."""
+    from cli import steps
+
+    steps.materialize(Home.from_environment(), as_of=_instant(as_of), with_named_views=named_views)
+
+
+@app.command()
+def score(
+    *,
+    output: Annotated[Path, typer.Option(help="The file to write: .parquet or .csv.")],
+    as_of: Annotated[str | None, typer.Option(help="The instant to score as of; by default the shop's now.")] = None,
+) -> None:
+    """Score every customer as of an instant: the same figures as the endpoint's."""
+    from cli import steps
+
+    steps.score(Home.from_environment(), as_of=_instant(as_of), output=output)
+
+
+@app.command()
+def serve(
+    *,
+    port: Port = 3000,
+    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
+    workers: Annotated[int, typer.Option(min=1, help="Processes that answer.")] = 1,
+    as_of: Annotated[str | None, typer.Option(help="Answer as of this instant; by default the shop's now.")] = None,
+) -> None:
+    """Serve the champions over HTTP."""
+    from serving.run import serve_foreground
+
+    typer.echo(f"POST http://{host}:{port}/v1/score (documentation at http://{host}:{port}/, Ctrl-C stops)")
+    serve_foreground(Home.from_environment(), port=port, host=host, as_of=_instant(as_of), workers=workers)
+
+
+@app.command()
+def ui(*, port: Port = 5000) -> None:
+    """Open MLflow's pages over the experiments and models."""
+    from cli.steps import serve_ui
+
+    serve_ui(Home.from_environment(), port=port)
+
+
+@app.command()
+def status() -> None:
+    """Show what stands: the shop, its tables, the snapshots, the online store and the models."""
+    from cli import show
+
+    show.status(Home.from_environment())
+
+
+def _instant(text: str | None) -> datetime | None:
+    """Return an aware instant; a date or time without an offset is UTC."""
+    if text is None:
+        return None
+    try:
+        instant = datetime.fromisoformat(text)
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is not an instant such as 2017-09-25T04:00:00Z") from None
+    return instant if instant.tzinfo else instant.replace(tzinfo=UTC)
+
+
+if __name__ == "__main__":
+    run()

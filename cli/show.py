@@ -1,0 +1,164 @@
+"""Tables for the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.table import Table
+
+from facts.errors import NotYet
+from facts.home import Home
+from facts.lake import Lake, Shop
+
+if TYPE_CHECKING:
+    from facts.ingest import Ingested
+    from features.build import Built
+    from features.catalog import Feature
+
+console = Console()
+
+
+@contextmanager
+def working(what: str) -> Iterator[Any]:
+    """Show a bar with the time passed while something long runs; yields a function that renames the step."""
+    from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(bar_width=24), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True) as progress:
+        bar = progress.add_task(what, total=None)
+
+        def step(description: str, done: int | None = None, total: int | None = None) -> None:
+            progress.update(bar, description=f"{what}: {description}", completed=done or 0, total=total)
+
+        yield step
+
+
+def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], *, right: Sequence[str] = ()) -> None:
+    """Print a table; the columns named in `right` are figures."""
+    drawn = Table(title=title, title_justify="left", title_style="bold")
+    for column in columns:
+        drawn.add_column(column, justify="right" if column in right else "left", overflow="fold")
+    for row in rows:
+        drawn.add_row(*[_cell(value) for value in row])
+    console.print(drawn)
+
+
+def ingested(done: Ingested) -> None:
+    """Print what came in, table by table, and what broke which rule."""
+    shop = done.shop
+    table(
+        f"{shop.name}: {_period(shop)}, {shop.currency}, {shop.timezone}",
+        ["table", "received", "kept", "quarantined"],
+        [
+            (name, received, done.stored[name].rows, received - done.stored[name].rows)
+            for name, received in done.received.items()
+        ],
+        right=["received", "kept", "quarantined"],
+    )
+    if done.breaches:
+        meaning = {"quarantine": "set aside", "flag": "kept, counted"}
+        rows = [(name, rule, meaning[breach], count) for (name, rule, breach), count in done.breaches.items()]
+        table("Rules that were broken", ["table", "rule", "what was done", "rows"], rows, right=["rows"])
+    for note in done.notes:
+        console.print(f"note: {note}", highlight=False)
+
+
+def built(done: Built) -> None:
+    """Print the snapshots that stand."""
+    from features.catalog import NAMES
+
+    verb = "computed" if done.was_built else "stand as they were"
+    first, last = done.cutoffs[0], done.cutoffs[-1]
+    console.print(
+        f"Snapshots {verb}: {len(NAMES)} features, {done.stored.rows:,} customer-cutoffs, "
+        f"{len(done.cutoffs)} cutoffs from {first:%Y-%m-%d} to {last:%Y-%m-%d}",
+        highlight=False,
+    )
+
+
+def features(shown: Iterable[Feature]) -> None:
+    """Print features: name, theme, unit, window, description."""
+    rows = [(f.name, f.theme, f.unit, f"{f.window_days} days" if f.window_days else "", f.description) for f in shown]
+    table(f"{len(rows)} features", ["name", "theme", "unit", "window", "description"], rows)
+
+
+def measured(report: Mapping[str, Any], *, version: str) -> None:
+    """Print what was measured of a version on the test cutoff, beside its baselines."""
+    estimates = report["estimates"]
+    metrics = list(next(iter(estimates.values())))
+    rows = [[metric, *[_estimate(measures[metric]) for measures in estimates.values()]] for metric in metrics]
+    title = (
+        f"regulars-{report['task']}/{version}: next {report['horizon_days']} days, "
+        f"tested on {report['test_cutoff'][:10]}, {report['test_rows']:,} customers, 95 % intervals"
+    )
+    table(title, ["metric", *estimates], rows, right=list(estimates))
+    console.print(f"{report['horizon_days']} days because {report['horizon_reason']}", highlight=False)
+    console.print(report["verdict"], style="green" if report["is_champion"] else "yellow", highlight=False)
+
+
+def status(home: Home) -> None:
+    """Print what stands in a home."""
+    lake = Lake(home.lake)
+    shop = lake.shop()
+    console.print(f"home {home.folder}", highlight=False)
+    table(
+        f"{shop.name} ({shop.source}), {_period(shop)}, clock: {shop.clock}",
+        ["table", "rows", "file"],
+        [(name, stored.rows, stored.file) for name, stored in lake.verified().items()],
+        right=["rows"],
+    )
+    _show_snapshots(lake)
+    _show_models(home)
+
+
+def _show_snapshots(lake: Lake) -> None:
+    from features.build import snapshot_cutoffs
+
+    try:
+        cutoffs = snapshot_cutoffs(lake)
+    except NotYet as missing:
+        console.print(str(missing))
+    else:
+        console.print(
+            f"snapshots at {len(cutoffs)} cutoffs, the last {cutoffs[-1]:%Y-%m-%d %H:%M} UTC", highlight=False
+        )
+
+
+def _show_models(home: Home) -> None:
+    from serving.champions import champion_version
+    from training.pipeline import read_versions
+    from training.tasks import TASKS
+
+    champions = {name: champion_version(home, name) for name in TASKS}
+    versions = read_versions(home) if home.has_tracking else []
+    rows = [
+        (
+            f"regulars-{v.task}/{v.version}",
+            "champion" if champions[v.task] == v.version else "",
+            v.verdict,
+            v.horizon_days,
+        )
+        for v in versions
+    ]
+    if rows:
+        table("Models", ["version", "alias", "verdict", "horizon (days)"], rows, right=["horizon (days)"])
+    else:
+        console.print("no model yet; run `regulars train`")
+
+
+def _period(shop: Shop) -> str:
+    return f"{shop.observed_from:%Y-%m-%d} to {shop.observed_until:%Y-%m-%d}"
+
+
+def _estimate(measured: Mapping[str, float]) -> str:
+    return f"{measured['value']:.4g} ({measured['low']:.4g} to {measured['high']:.4g})"
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, datetime):
+        return f"{value:%Y-%m-%d %H:%M}"
+    return f"{value:,}" if isinstance(value, int) else str(value)

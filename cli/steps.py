@@ -1,0 +1,134 @@
+"""What several commands share: one step of the work each, with its bar and its summary."""
+
+from __future__ import annotations
+
+import os
+import sys
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+from cli import show
+from facts.home import Home
+from facts.lake import Lake
+
+if TYPE_CHECKING:
+    from features.build import Built
+    from training.pipeline import Trained
+
+
+def ingest(home: Home, source: str) -> None:
+    """Read a source into the lake."""
+    from facts.ingest import ingest as ingest_delivery
+    from facts.ingest import read_source
+
+    with show.working("Ingest") as step:
+        step(f"reading {source}")
+        delivery = read_source(source)
+        step("checking every row")
+        done = ingest_delivery(delivery, Lake(home.lake))
+    show.ingested(done)
+
+
+def build_features(home: Home, *, step_days: int | None = None) -> Built:
+    """Compute the snapshots and register the definitions with Feast."""
+    from features.build import STEP_DAYS, build_snapshots, default_cutoffs
+    from features.store import apply_definitions
+
+    lake = Lake(home.lake)
+    cutoffs = default_cutoffs(lake.shop(), step_days=step_days or STEP_DAYS)
+    with show.working("Features") as step:
+        step(f"{len(cutoffs)} cutoffs on DuckDB")
+        built = build_snapshots(lake, cutoffs)
+        step("feast apply")
+        store = apply_definitions(home)
+        views = sorted(view.name for view in store.list_feature_views())
+        services = sorted(service.name for service in store.list_feature_services())
+    show.built(built)
+    show.console.print(f"Feast views: {', '.join(views)}", highlight=False)
+    show.console.print(f"Feast services: {', '.join(services)}", highlight=False)
+    return built
+
+
+def train(
+    home: Home,
+    names: list[str],
+    *,
+    horizon_days: int | None = None,
+    trials: int,
+    timeout_seconds: float,
+    seed: int,
+    is_forced: bool = False,
+) -> list[Trained]:
+    """Train some tasks and print what was measured of each."""
+    from features.store import apply_definitions
+    from training import pipeline
+    from training.search import Budget
+    from training.tasks import TASKS, task
+
+    chosen = list(TASKS) if names == ["all"] else [task(name).name for name in dict.fromkeys(names)]
+    budget = Budget(trials=trials, timeout_seconds=timeout_seconds)
+    plans = pipeline.plan(Lake(home.lake), chosen, horizon_days=horizon_days, budget=budget, seed=seed)
+    store = apply_definitions(home)
+    trained = []
+    for plan in plans:
+        with show.working(f"Train {plan.task.name}, next {plan.horizon.days} days") as step:
+            done = pipeline.train(plan, home, store, on_step=step, is_forced=is_forced)
+        if not done.was_trained:
+            show.console.print(f"regulars-{done.task}/{done.version} stands: same data, settings and seed")
+        show.measured(done.report, version=done.version)
+        trained.append(done)
+    return trained
+
+
+def materialize(home: Home, *, as_of: datetime | None = None, with_named_views: bool = False) -> datetime:
+    """Bring the last snapshot at or before an instant into the online store."""
+    from features.build import SERVED_VIEW, materialize, snapshot_cutoffs
+    from features.store import open_store
+    from serving.clock import Clock
+
+    lake = Lake(home.lake)
+    snapshot_cutoffs(lake)
+    with show.working("Materialize"):
+        store = open_store(home)
+        views = [view.name for view in store.list_feature_views()] if with_named_views else [SERVED_VIEW]
+        cutoff = materialize(store, home, as_of=Clock.of(lake.shop(), as_of=as_of).now(), views=views)
+    show.console.print(f"Online store: features as of {cutoff:%Y-%m-%d %H:%M} UTC", highlight=False)
+    return cutoff
+
+
+def score(home: Home, *, as_of: datetime | None, output: Path) -> None:
+    """Score every customer as of an instant into a file."""
+    from features.store import TTL
+    from scoring.batch import known_rows, require_output, score_table, write_table
+    from serving.champions import read_champions
+    from serving.clock import Clock
+
+    require_output(output)
+    lake = Lake(home.lake)
+    at = Clock.of(lake.shop(), as_of=as_of).now()
+    with show.working("Score") as step:
+        step("champions")
+        models = read_champions(home)
+        step("customers")
+        frame = score_table(known_rows(lake, as_of=at), models, as_of=at, ttl=TTL)
+        write_table(frame, output)
+    counts = frame["status"].value_counts()
+    show.table(
+        f"{len(frame):,} customers as of {at:%Y-%m-%d %H:%M} UTC -> {output}",
+        ["status", "customers"],
+        [(status, int(count)) for status, count in counts.items()],
+        right=["customers"],
+    )
+
+
+def serve_ui(home: Home, *, port: int) -> NoReturn:
+    """Become MLflow's server: two processes, its job runner off (it would start eight more)."""
+    home.folder.mkdir(parents=True, exist_ok=True)
+    show.console.print(f"MLflow at http://127.0.0.1:{port} (Ctrl-C stops)", highlight=False)
+    command = [
+        sys.executable, "-m", "mlflow", "server", "--backend-store-uri", home.tracking_uri,
+        "--default-artifact-root", home.artifacts.as_uri(), "--workers", "1",
+        "--host", "127.0.0.1", "--port", str(port),
+    ]  # fmt: skip
+    os.execve(command[0], command, os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"})  # noqa: S606

@@ -1,0 +1,62 @@
+"""The snapshot tables as Feast reads them, and the store itself."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from facts.home import PROJECT, Home
+
+if TYPE_CHECKING:
+    from feast import FeatureStore
+
+SNAPSHOTS = "customer_snapshots"  # one row per customer and cutoff, a column per feature
+VECTORS = "customer_vectors"  # the same rows, the features as one vector in catalog order
+TTL = timedelta(days=15)  # older features are not known: offline they do not join, online they are stale
+
+
+def definitions_folder() -> Path:
+    """Return the folder that holds `feature_store.yaml` and `features/`."""
+    return PROJECT
+
+
+def open_store(home: Home) -> FeatureStore:
+    """Open Feast's store over one home: the settings of `feature_store.yaml`, the places of the home."""
+    from feast import FeatureStore
+    from feast.repo_config import load_repo_config
+
+    home.folder.mkdir(parents=True, exist_ok=True)
+    root = definitions_folder()
+    config = load_repo_config(root, root / "feature_store.yaml")
+    if config.online_store.type == "sqlite":
+        config.online_store.path = str(home.online_store)
+    if config.registry.registry_type == "file":
+        config.registry.path = str(home.registry)
+    return FeatureStore(config=config)
+
+
+def apply_definitions(home: Home) -> FeatureStore:
+    """Register what `features/` defines (`feast apply`) and return the store."""
+    from feast.repo_operations import parse_repo
+
+    store = open_store(home)
+    contents = parse_repo(definitions_folder())
+    store.apply(
+        [
+            *contents.entities,
+            *contents.data_sources,
+            *contents.feature_views,
+            *contents.on_demand_feature_views,
+            *contents.feature_services,
+        ]
+    )
+    return store
+
+
+def let_readers_pass(home: Home) -> None:
+    """Put the embedded online store in WAL mode, so that reads do not wait for a materialization."""
+    with closing(sqlite3.connect(home.online_store)) as connection:
+        connection.execute("PRAGMA journal_mode=WAL")

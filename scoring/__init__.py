@@ -1,0 +1,1 @@
+"""What a trained model is: its files, its scores, its reasons."""

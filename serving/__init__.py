@@ -1,0 +1,1 @@
+"""The endpoint: online features and champion models in, answers over HTTP out."""

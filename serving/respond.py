@@ -1,0 +1,114 @@
+"""From a request, what is known and the models to the results: pure, the service does the reading around it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+import numpy as np
+
+from features.catalog import BY_NAME
+from features.store import TTL
+from scoring.answers import Answers, FeatureRows, answer
+from scoring.reasons import reasons
+from serving.schema import AmountScore, CustomerResult, ProbabilityScore, ReasonGiven, ScoreRequest
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime
+
+    from scoring.model import TaskModel
+    from serving.schema import Task
+
+
+def respond(
+    request: ScoreRequest, rows: FeatureRows, models: Mapping[str, TaskModel], *, at: datetime
+) -> list[CustomerResult]:
+    """Answer a request as of an instant.
+
+    Parameters
+    ----------
+    request
+        Whom and how much; its tasks are settled already.
+    rows
+        What is known of each different customer of the request.
+    models
+        The models asked, by task.
+
+    Returns
+    -------
+    One result for each id of the request, in its order.
+
+    Raises
+    ------
+    FeatureMismatch
+        A model was trained on another feature list than the rows have.
+    """
+    answers = answer(rows, models, at=at, ttl=TTL)
+    given = _reasons(rows, answers, models, count=request.reasons)
+    results = {
+        customer_id: _result(
+            rows, answers, models, row, at=at, reasons_given=given[row], tell_features=request.features
+        )
+        for row, customer_id in enumerate(rows.customer_ids)
+    }
+    return [results[customer_id] for customer_id in request.customer_ids]
+
+
+def _result(  # noqa: PLR0913 - everything that one customer's result is made of
+    rows: FeatureRows,
+    answers: Answers,
+    models: Mapping[str, TaskModel],
+    row: int,
+    *,
+    at: datetime,
+    reasons_given: list[ReasonGiven],
+    tell_features: bool,
+) -> CustomerResult:
+    as_of = rows.features_as_of[row]
+    is_known = as_of is not None and as_of <= at  # features newer than the instant are not known at it
+    is_ok = answers.statuses[row] == "ok"
+    scores = {task: _score(model, float(answers.scores[task][row])) for task, model in models.items()} if is_ok else {}
+    return CustomerResult(
+        customer_id=rows.customer_ids[row],
+        status=answers.statuses[row],
+        detail=answers.details[row],
+        features_as_of=as_of if is_known else None,
+        reasons=reasons_given,
+        features=_told(rows, row) if tell_features and is_known else None,
+        **scores,  # each task's field has the score of its kind
+    )
+
+
+def _score(model: TaskModel, value: float) -> ProbabilityScore | AmountScore:
+    if model.kind == "probability":
+        return ProbabilityScore(probability=value, horizon_days=model.horizon_days, model=model.label)
+    return AmountScore(amount=value, currency=model.currency or "", horizon_days=model.horizon_days, model=model.label)
+
+
+def _reasons(
+    rows: FeatureRows, answers: Answers, models: Mapping[str, TaskModel], *, count: int
+) -> Sequence[list[ReasonGiven]]:
+    given: list[list[ReasonGiven]] = [[] for _ in rows.customer_ids]
+    scored = [row for row, status in enumerate(answers.statuses) if status == "ok"]
+    if not (count and scored):
+        return given
+    for task, model in models.items():
+        for row, strongest in zip(scored, reasons(model, rows.matrix[scored], count=count), strict=True):
+            given[row] += [
+                ReasonGiven(
+                    task=cast("Task", task),
+                    feature=reason.feature,
+                    value=reason.value,
+                    direction=reason.direction,
+                    contribution=reason.contribution,
+                    share=reason.share,
+                    description=BY_NAME[reason.feature].description,
+                )
+                for reason in strongest
+            ]
+    return given
+
+
+def _told(rows: FeatureRows, row: int) -> dict[str, float | None]:
+    values = rows.matrix[row].tolist()
+    return {name: None if np.isnan(value) else value for name, value in zip(rows.features, values, strict=True)}

@@ -1,0 +1,162 @@
+"""What the endpoint is asked and what it answers, as pydantic models; BentoML makes its OpenAPI page of them."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import ErrorDetails
+
+from facts.errors import UnknownName
+from scoring.answers import Status
+
+Task = Literal["repurchase", "churn", "clv"]
+
+TASKS: tuple[Task, ...] = ("repurchase", "churn", "clv")
+MOST_CUSTOMERS = 1_000
+LONGEST_ID = 128
+MOST_REASONS = 20
+WHOLE_BODY = "body"  # named as the field where no single field is at fault
+_LONGEST_QUOTE = 60
+
+CustomerId = Annotated[str, Field(min_length=1, max_length=LONGEST_ID)]
+
+
+class ScoreRequest(BaseModel):
+    """Whom to score, on what, and how much to say about it."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        strict=True,
+        frozen=True,
+        json_schema_extra={"example": {"customer_ids": ["1", "2"], "tasks": ["repurchase", "clv"], "reasons": 3}},
+    )
+
+    customer_ids: list[CustomerId] = Field(
+        min_length=1,
+        max_length=MOST_CUSTOMERS,
+        description="The shop's own customer ids, opaque strings; the answer keeps their order and repetitions",
+        examples=[["1", "2"]],
+    )
+    tasks: list[Task] | None = Field(
+        default=None,
+        min_length=1,
+        description="What to score; by default every task that has a champion",
+        examples=[["repurchase", "churn", "clv"]],
+    )
+    reasons: int = Field(
+        default=0, ge=0, le=MOST_REASONS, description="How many reasons to give for each score", examples=[3]
+    )
+    features: bool = Field(
+        default=False, description="Whether to add what was known of each customer", examples=[False]
+    )
+
+
+class ProbabilityScore(BaseModel):
+    """A calibrated probability."""
+
+    probability: float = Field(description="In [0, 1], calibrated on held-out time", examples=[0.83])
+    horizon_days: int = Field(description="How far it looks ahead, in days", examples=[7])
+    model: str = Field(description="Registered model and version", examples=["regulars-repurchase/1"])
+
+
+class AmountScore(BaseModel):
+    """An expected amount of money."""
+
+    amount: float = Field(description="Expected net spend, never negative, in `currency`", examples=[412.5])
+    currency: str = Field(description="ISO 4217 code of the shop's currency", examples=["USD"])
+    horizon_days: int = Field(description="How far it looks ahead, in days", examples=[90])
+    model: str = Field(description="Registered model and version", examples=["regulars-clv/1"])
+
+
+class ReasonGiven(BaseModel):
+    """One feature's part in one score."""
+
+    task: Task = Field(description="The score that it explains")
+    feature: str = Field(description="Name of the feature", examples=["order_recency_days"])
+    value: float | None = Field(
+        default=None, description="Its value, in catalog units; absent where nothing is known", examples=[3.0]
+    )
+    direction: Literal["raises", "lowers"] = Field(description="Which way it moves the score")
+    contribution: float = Field(
+        description="Its TreeSHAP value, on the model's raw scale (log-odds for a probability)", examples=[0.41]
+    )
+    share: float = Field(description="Its part of the sum of all contributions' sizes, in [0, 1]", examples=[0.12])
+    description: str = Field(description="What the feature measures", examples=["Days since the last order"])
+
+
+class CustomerResult(BaseModel):
+    """The answer for one customer; a score stands there only where the status is ok."""
+
+    customer_id: str = Field(description="As it was asked", examples=["1"])
+    status: Status = Field(
+        description="`ok`; `unknown_customer`: no order was known; `stale_features`: what is known is too old; "
+        "`insufficient_data`: too little is known for the models asked"
+    )
+    detail: str | None = Field(default=None, description="Why the status is not ok")
+    repurchase: ProbabilityScore | None = Field(default=None, description="At least one order within the horizon")
+    churn: ProbabilityScore | None = Field(default=None, description="No order within the horizon")
+    clv: AmountScore | None = Field(default=None, description="Net spend within the horizon")
+    features_as_of: datetime | None = Field(
+        default=None, description="The instant before which facts were used", examples=["2017-10-01T04:00:00Z"]
+    )
+    reasons: list[ReasonGiven] = Field(default=[], description="By task, the strongest first")
+    features: dict[str, float | None] | None = Field(
+        default=None, description="What was known, by feature name, where it was asked for; null is not known"
+    )
+
+
+class ScoreResponse(BaseModel):
+    """One result for each id of the request, in its order; fields without a value are left out."""
+
+    results: list[CustomerResult] = Field(description="In the order of the request")
+    request_id: str = Field(
+        description="The request's X-Request-ID, or one made for it; the X-Request-ID of the response too",
+        examples=["6f0f1f6c2b0f4c0f9d7f0d8b6a1e2c3d"],
+    )
+
+
+class Problem(BaseModel):
+    """What is wrong, and where."""
+
+    field: str | None = Field(default=None, description="The field at fault", examples=["customer_ids.3"])
+    reason: str = Field(description="One sentence", examples=["an id has at least 1 character"])
+
+
+class ProblemResponse(BaseModel):
+    """The answer to a request that cannot be answered."""
+
+    error: Problem
+    request_id: str
+
+
+def problem_of(error: ValidationError) -> Problem:
+    """Return the first thing that is wrong with a request, as a field and a sentence."""
+    first = error.errors(include_url=False)[0]
+    field = ".".join(str(part)[:_LONGEST_QUOTE] for part in first["loc"]) or WHOLE_BODY
+    return Problem(field=field, reason=_sentence(first))
+
+
+def choose_tasks(asked: list[Task] | None, served: Iterable[str]) -> list[Task] | Problem:
+    """Return the tasks to score, in the usual order, or what is wrong: a task that was asked for has no champion."""
+    known = set(served)
+    for index, task in enumerate(asked or ()):
+        if task not in known:
+            reason = f"no champion for {task!r} yet; run `regulars train {task}`"
+            return Problem(field=f"tasks.{index}", reason=reason)
+    return [task for task in TASKS if task in (asked or known)]
+
+
+def _sentence(error: ErrorDetails) -> str:
+    kind, found = error["type"], error.get("input")
+    if kind == "extra_forbidden":
+        name = str(error["loc"][-1])[:_LONGEST_QUOTE]
+        return str(UnknownName("field", name, known=tuple(ScoreRequest.model_fields)))
+    if kind == "literal_error":
+        return str(UnknownName("task", str(found)[:_LONGEST_QUOTE], known=TASKS))
+    if kind == "json_invalid":
+        return f"it is not JSON: {error['ctx']['error']}"
+    if kind == "missing":
+        return "it is required"
+    said = error["msg"]
+    return f"{said[0].lower()}{said[1:]}"

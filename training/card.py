@@ -1,0 +1,81 @@
+"""The model card: what a person should know before trusting a version; it becomes the version's description.
+
+References
+----------
+Mitchell et al. (2019), "Model cards for model reporting".
+"""
+
+from __future__ import annotations
+
+from facts.lake import Shop
+from scoring.model import TaskModel
+from training.evaluation import MODEL, Evaluation
+from training.metrics import METRICS, Estimate
+from training.search import Found
+from training.splits import Splits
+from training.tasks import Horizon, Task
+
+_SHOWN_FEATURES = 10
+
+
+def model_card(
+    task: Task,
+    model: TaskModel,
+    *,
+    shop: Shop,
+    horizon: Horizon,
+    splits: Splits,
+    found: Found,
+    evaluation: Evaluation,
+    row_count: int,
+) -> str:
+    """Write the card in Markdown."""
+    gains = model.booster.get_score(importance_type="total_gain")
+    named = {model.features[int(key[1:])]: gain for key, gain in gains.items()}
+    strongest = sorted(named, key=lambda name: -named[name])[:_SHOWN_FEATURES]
+    unit = f" ({shop.currency})" if task.kind == "amount" else ""
+    return f"""# {model.registered_name}: {task.description.lower()} of {horizon.days} days
+
+**Verdict**: {evaluation.verdict}
+
+**Shop** {shop.name}, observed {shop.observed_from:%Y-%m-%d} to {shop.observed_until:%Y-%m-%d}.
+**Horizon** {horizon.days} days: {horizon.reason}.
+**Trained** on {row_count:,} customer-cutoffs, {len(splits.train)} cutoffs from {splits.train[0]:%Y-%m-%d} to \
+{splits.train[-1]:%Y-%m-%d}; validated on {", ".join(f"{fold.validation:%Y-%m-%d}" for fold in splits.folds)}; \
+tested once on {splits.test:%Y-%m-%d}, {len(evaluation.actual):,} customers.
+**Answers for** customers with {model.gate}.
+**Search** {len(found.trials)} trials, ended by the {found.ended_by}; mean validation {task.search_metric} \
+{found.value:.4f} ({", ".join(f"{value:.4f}" for value in found.fold_values)}).
+**Calibration** {model.calibration.method}, fitted on the validation cutoffs.
+**Features** {len(model.features)}, list hash `{model.feature_hash}`.
+
+## On the test cutoff, with bootstrap 95 % intervals{unit}
+
+{_metric_table(task, evaluation)}
+
+## What it goes by
+
+{", ".join(f"`{name}`" for name in strongest)} (by total gain).
+
+## Limits
+
+Intervals are over the customers of one test cutoff: another season may differ by more. A score is a forecast, not an
+effect: it does not say that treating a customer changes the outcome.
+"""
+
+
+def _metric_table(task: Task, evaluation: Evaluation) -> str:
+    names = list(evaluation.estimates)
+    head = "| metric | " + " | ".join(names) + " |\n|---" * 1 + "|---" * len(names) + "|"
+    rows = [
+        f"| {metric} | "
+        + " | ".join(_said(evaluation.estimates[name][metric], bold=name == MODEL) for name in names)
+        + " |"
+        for metric in METRICS[task.kind]
+    ]
+    return "\n".join([head, *rows])
+
+
+def _said(estimate: Estimate, *, bold: bool) -> str:
+    value = f"{estimate.value:.4g}"
+    return f"{f'**{value}**' if bold else value} ({estimate.low:.4g} to {estimate.high:.4g})"

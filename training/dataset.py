@@ -1,0 +1,147 @@
+"""Labels, and the training set: what Feast says was known at each cutoff, beside what happened after it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+import ibis
+import numpy as np
+import pandas as pd
+from ibis import _
+from numpy.typing import NDArray
+
+from facts.errors import GateFailed
+from facts.lake import Lake
+from features.build import ADVICE
+from features.store import SNAPSHOTS
+from scoring.answers import FeatureMismatch
+from training.tasks import Task
+
+if TYPE_CHECKING:
+    from feast import FeatureStore
+
+LEAST_CUSTOMERS = 50
+LEAST_OF_EACH_CLASS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingSet:
+    """One row per (customer_id, cutoff): the features in catalog units and order, then `label`.
+
+    For a probability the label is 0 or 1, for an amount it is money in the shop's currency.
+    """
+
+    frame: pd.DataFrame
+    features: tuple[str, ...]
+
+    def at(self, cutoffs: Sequence[datetime]) -> TrainingSet:
+        """Return the rows of some cutoffs."""
+        return TrainingSet(self.frame[self.frame["cutoff"].isin(list(cutoffs))], self.features)
+
+    @property
+    def matrix(self) -> NDArray[np.float32]:
+        """Return the features as (rows, features) float32, missing as NaN."""
+        return self.frame[list(self.features)].to_numpy(dtype=np.float32)
+
+    @property
+    def label(self) -> NDArray[np.float64]:
+        """Return the labels as (rows,) float64."""
+        return self.frame["label"].to_numpy(dtype=np.float64)
+
+
+def outcomes(orders: ibis.Table, lines: ibis.Table, customers: ibis.Table, *, horizon_days: int) -> ibis.Table:
+    """Return what every customer did within the horizon: one row per (customer_id, cutoff) given.
+
+    `order_count` and `net_amount` (decimal, the shop's currency) over orders placed at or after the cutoff and before
+    its horizon ends. The caller answers for the window being complete.
+    """
+    worth = lines.group_by("order_id").agg(net_amount=_.net_amount.sum())
+    placed = orders.left_join(worth, "order_id").select("customer_id", "ordered_at", "net_amount")
+    windows = customers.mutate(until=customers.cutoff + ibis.interval(days=horizon_days))
+    joined = windows.left_join(
+        placed,
+        [
+            windows.customer_id == placed.customer_id,
+            placed.ordered_at >= windows.cutoff,
+            placed.ordered_at < windows.until,
+        ],
+    )
+    return joined.group_by("customer_id", "cutoff").agg(
+        order_count=_.ordered_at.count(), net_amount=_.net_amount.sum().fill_null(0)
+    )
+
+
+def build_labels(lake: Lake, task: Task, cutoffs: Sequence[datetime], *, horizon_days: int) -> pd.DataFrame:
+    """Build the labels of every customer known at the cutoffs: columns customer_id, cutoff, label."""
+    wanted = ibis.memtable({"cutoff": [c.isoformat() for c in cutoffs]}).cast({"cutoff": "timestamp('UTC', 6)"})
+    with lake.connect() as connection:
+        known = (
+            lake.table(connection, SNAPSHOTS, advice=ADVICE).select("customer_id", "cutoff").semi_join(wanted, "cutoff")
+        )
+        orders, lines = (lake.table(connection, name) for name in ("orders", "order_lines"))
+        done = outcomes(orders, lines, known, horizon_days=horizon_days)
+        labelled = done.select("customer_id", "cutoff", label=task.label(done)).order_by("cutoff", "customer_id")
+        frame: pd.DataFrame = labelled.execute()
+    return frame
+
+
+def build_training_set(
+    store: FeatureStore, lake: Lake, task: Task, cutoffs: Sequence[datetime], *, horizon_days: int
+) -> TrainingSet:
+    """Join labels with the features of the task's Feast service, each as of its cutoff.
+
+    Customers that the task's gate excludes are left out, here as in serving.
+
+    Raises
+    ------
+    GateFailed
+        Too few customers, or one class only.
+    FeatureMismatch
+        Feast's service and the catalog do not list the same features in the same order.
+    """
+    features = service_features(store, task)
+    labels = build_labels(lake, task, cutoffs, horizon_days=horizon_days)
+    entities = labels.rename(columns={"cutoff": "event_timestamp"})
+    service = store.get_feature_service(f"regulars-{task.name}")
+    joined = store.get_historical_features(entity_df=entities, features=service).to_df()
+    # Feast does not keep the order of the entities.
+    joined = joined.rename(columns={"event_timestamp": "cutoff"}).sort_values(["cutoff", "customer_id"])
+    joined = joined[joined[task.gate.feature] >= task.gate.at_least]
+    frame = joined[["customer_id", "cutoff", *features, "label"]].reset_index(drop=True)
+    _check_enough(frame, task)
+    return TrainingSet(frame, features)
+
+
+def service_features(store: FeatureStore, task: Task) -> tuple[str, ...]:
+    """Return the features of the task's service in catalog order, after checking that they are the catalog's."""
+    from features.catalog import NAMES, feature_hash
+
+    service = store.get_feature_service(f"regulars-{task.name}")
+    served = tuple(feature.name for view in service.feature_view_projections for feature in view.features)
+    if set(served) != set(NAMES) or len(served) != len(NAMES):
+        raise FeatureMismatch(
+            f"the catalog ({len(NAMES)} features)",
+            feature_hash(),
+            feature_hash(served),
+            where=f"service {service.name!r}",
+        )
+    return NAMES
+
+
+def _check_enough(frame: pd.DataFrame, task: Task) -> None:
+    customers = frame["customer_id"].nunique()
+    if customers < LEAST_CUSTOMERS:
+        raise GateFailed(f"customers to train {task.name} on", needed=str(LEAST_CUSTOMERS), found=str(customers))
+    if task.kind == "probability":
+        for value, count in ((1.0, int((frame["label"] == 1).sum())), (0.0, int((frame["label"] == 0).sum()))):
+            if count < LEAST_OF_EACH_CLASS:
+                raise GateFailed(
+                    f"training rows of {task.name} with label {value:g}",
+                    needed=str(LEAST_OF_EACH_CLASS),
+                    found=str(count),
+                )
+    elif not (frame["label"] > 0).any():
+        raise GateFailed(f"training rows of {task.name} with any spend", needed="1", found="0")

@@ -1,0 +1,157 @@
+"""What MLflow keeps of a training: one experiment a task, a parent run with its trials, a registered version."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import tempfile
+import time
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from facts.home import PROJECT, Home
+from scoring.model import TaskModel, write_model
+from training.dataset import TrainingSet
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+    from mlflow.entities.model_registry import ModelVersion
+    from mlflow.tracking import MlflowClient
+
+CHAMPION = "champion"
+KEY_TAG = "regulars.training_key"
+REPORT = "report.json"
+_INPUT_EXAMPLE_ROWS = 3
+
+
+@contextmanager
+def tracked(home: Home) -> Iterator[MlflowClient]:
+    """Point MLflow at the home's tracking store, and back where it pointed afterwards."""
+    os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
+    import mlflow
+
+    home.artifacts.mkdir(parents=True, exist_ok=True)
+    for name in ("mlflow", "alembic"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    before = mlflow.get_tracking_uri()
+    mlflow.set_tracking_uri(home.tracking_uri)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield mlflow.MlflowClient()
+    finally:
+        mlflow.set_tracking_uri(before)
+
+
+def experiment_id(client: MlflowClient, home: Home, name: str, *, description: str) -> str:
+    """Return the experiment of a task, made at first use."""
+    found = client.get_experiment_by_name(name)
+    if found is not None:
+        return str(found.experiment_id)
+    tags = {"mlflow.note.content": description}
+    return str(client.create_experiment(name, artifact_location=(home.artifacts / name).as_uri(), tags=tags))
+
+
+def version_of_key(client: MlflowClient, name: str, key: str) -> ModelVersion | None:
+    """Return the version that the same data, settings and seed led to before, if there is one."""
+    found = [v for v in client.search_model_versions(f"name = '{name}'") if v.tags.get(KEY_TAG) == key]
+    return max(found, key=lambda v: int(v.version)) if found else None
+
+
+def read_report(client: MlflowClient, version: ModelVersion) -> dict[str, Any]:
+    """Return what was measured of a version."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(client.download_artifacts(version.run_id, REPORT, folder))
+        report: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return report
+
+
+def close_abandoned_runs(client: MlflowClient, experiment: str, key: str) -> None:
+    """End the runs that an earlier, stopped training of the same key left open."""
+    left = client.search_runs([experiment], f"tags.`{KEY_TAG}` = '{key}' and attributes.status = 'RUNNING'")
+    for run in left:
+        client.set_terminated(run.info.run_id, status="KILLED")
+
+
+def log_trials(client: MlflowClient, experiment: str, parent: str, trials: pd.DataFrame, *, metric: str) -> None:
+    """Log every trial as a run nested under the parent."""
+    from mlflow.entities import Metric, Param
+
+    now = int(time.time() * 1000)
+    for row in trials.to_dict("records"):
+        tags = {"mlflow.parentRunId": parent, "mlflow.runName": f"trial {row['number']}"}
+        run = client.create_run(experiment, tags=tags)
+        params = [Param(name, str(value)) for name, value in row.items() if name not in {"number", "value", "state"}]
+        client.log_batch(run.info.run_id, metrics=[Metric(metric, row["value"], now, 0)], params=params)
+        client.set_terminated(run.info.run_id)
+
+
+def log_data(data: TrainingSet, *, source: str, name: str, context: str) -> None:
+    """Log a dataset, with its digest, as an input of the active run."""
+    import mlflow
+
+    dataset = mlflow.data.from_pandas(data.frame, source=source, name=name, targets="label")
+    mlflow.log_input(dataset, context=context)
+
+
+def log_figures(figures: Mapping[str, Figure]) -> None:
+    """Log figures as PNG under `plots/`."""
+    import mlflow
+
+    for name, figure in figures.items():
+        mlflow.log_figure(figure, f"plots/{name}.png")
+
+
+def log_model(model: TaskModel, example: TrainingSet) -> str:
+    """Log the model as a pyfunc from code (UBJSON and JSON, no pickle) and return its address."""
+    import mlflow
+    from mlflow.models import infer_signature
+
+    rows = example.frame[list(model.features)].head(_INPUT_EXAMPLE_ROWS).astype(np.float32)
+    signature = infer_signature(rows, model.score(rows.to_numpy(dtype=np.float32)))
+    with tempfile.TemporaryDirectory() as folder:
+        files = Path(folder) / model.registered_name
+        write_model(model, files)
+        logged = mlflow.pyfunc.log_model(
+            name="model",
+            python_model=str(PROJECT / "scoring" / "pyfunc.py"),
+            artifacts={"model": str(files)},
+            code_paths=[str(PROJECT / "scoring")],
+            signature=signature,
+            input_example=rows,
+            pip_requirements=_requirements(),
+        )
+    return str(logged.model_uri)
+
+
+def register(client: MlflowClient, uri: str, model: TaskModel, *, card: str, tags: Mapping[str, str]) -> str:
+    """Register a logged model with its card, and return its version."""
+    import mlflow
+
+    version = mlflow.register_model(uri, model.registered_name, tags=dict(tags))
+    client.update_model_version(model.registered_name, version.version, description=card)
+    return str(version.version)
+
+
+def crown(client: MlflowClient, name: str, version: str) -> None:
+    """Give a version the alias `champion`."""
+    client.set_registered_model_alias(name, CHAMPION, version)
+
+
+def run_name(shop: str, horizon_days: int, *, at: datetime) -> str:
+    """Return a name that says when, where and how far."""
+    return f"{at:%Y-%m-%d %H:%M} {shop}, {horizon_days} days"
+
+
+def _requirements() -> list[str]:
+    from importlib.metadata import version
+
+    return [f"{name}=={version(name)}" for name in ("mlflow", "xgboost", "numpy", "pandas")]
