@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
@@ -19,7 +20,9 @@ if TYPE_CHECKING:
     from features.build import Built
     from features.catalog import Feature
 
-console = Console()
+PIPE_WIDTH = 150
+
+console = Console(width=None if sys.stdout.isatty() else PIPE_WIDTH)
 
 
 @contextmanager
@@ -97,7 +100,9 @@ def measured(report: Mapping[str, Any], *, version: str) -> None:
     )
     table(title, ["metric", *estimates], rows, right=list(estimates))
     console.print(f"{report['horizon_days']} days because {report['horizon_reason']}", highlight=False)
-    console.print(report["verdict"], style="green" if report["is_champion"] else "yellow", highlight=False)
+    style = "green" if report["is_champion"] else "yellow"
+    for line in report["verdict"]:
+        console.print(line, style=style, highlight=False)
 
 
 def status(home: Home) -> None:

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import io
-import warnings
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
@@ -18,7 +15,7 @@ from facts.home import Home
 from facts.lake import Lake, Shop, Stored
 from features.catalog import NAMES, definition_hash, feature_hash
 from features.snapshot import NEEDED_FACTS, snapshot
-from features.store import SNAPSHOTS, TTL, VECTORS, let_readers_pass
+from features.store import SNAPSHOTS, TTL, VECTORS, let_readers_pass, quietly
 
 if TYPE_CHECKING:
     from feast import FeatureStore
@@ -103,8 +100,7 @@ def materialize(store: FeatureStore, home: Home, *, as_of: datetime, views: Sequ
     if not cutoffs:
         raise NotYet(f"snapshot at or before {as_of.isoformat()}", advice="choose a later instant")
     cutoff = max(cutoffs)
-    with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # feast prints its progress
+    with quietly():
         end = cutoff + timedelta(microseconds=1)
         store.materialize(start_date=cutoff - TTL, end_date=end, feature_views=list(views))
     let_readers_pass(home)

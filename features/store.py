@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import sqlite3
-from contextlib import closing
+import warnings
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, redirect_stderr, redirect_stdout
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from facts.home import PROJECT, Home
+from facts.lake import Lake
 
 if TYPE_CHECKING:
     from feast import FeatureStore
@@ -44,6 +48,8 @@ def apply_definitions(home: Home) -> FeatureStore:
 
     store = open_store(home)
     contents = parse_repo(definitions_folder())
+    for source in contents.data_sources:  # the definitions were read for the home of the environment
+        source.file_options.uri = str(Lake(home.lake).path(source.name))
     store.apply(
         [
             *contents.entities,
@@ -54,6 +60,14 @@ def apply_definitions(home: Home) -> FeatureStore:
         ]
     )
     return store
+
+
+@contextmanager
+def quietly() -> Iterator[None]:
+    """Keep Feast's progress lines and its libraries' warnings off the terminal."""
+    with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
 
 
 def let_readers_pass(home: Home) -> None:

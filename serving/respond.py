@@ -54,7 +54,7 @@ def respond(
     return [results[customer_id] for customer_id in request.customer_ids]
 
 
-def _result(  # noqa: PLR0913 - everything that one customer's result is made of
+def _result(
     rows: FeatureRows,
     answers: Answers,
     models: Mapping[str, TaskModel],

@@ -13,6 +13,8 @@ from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NoReturn
 
+import psutil  # type: ignore[import-untyped]
+
 from facts.errors import RegularsError
 from facts.home import PROJECT, Home
 from facts.lake import Lake
@@ -53,7 +55,7 @@ def require_servable(home: Home) -> None:
 
 
 @contextmanager
-def start_server(  # noqa: PLR0913 - the settings of a server
+def start_server(
     home: Home,
     *,
     port: int | None = None,
@@ -96,7 +98,7 @@ def start_server(  # noqa: PLR0913 - the settings of a server
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
-            start_new_session=True,  # its own group, so that its workers can be stopped with it
+            start_new_session=True,  # an interrupt at the terminal is ours: we stop the server in order
         )
     try:
         url = f"http://{_in_url(host)}:{port}"
@@ -187,10 +189,18 @@ def _tail(log: Path) -> str:
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
-    """Ask the server to stop, then end whatever is left of its group."""
+    """Ask the server to stop, then end whatever is left of it and of its workers."""
+    try:
+        workers = psutil.Process(process.pid).children(recursive=True)
+    except psutil.NoSuchProcess:
+        workers = []
     process.send_signal(signal.SIGTERM)
     with suppress(subprocess.TimeoutExpired):
         process.wait(timeout=GRACE_SECONDS)
-    with suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)  # the group has the id of its first process
-    process.wait()
+    if process.poll() is None:
+        process.kill()
+        process.wait()
+    for worker in workers:
+        with suppress(psutil.NoSuchProcess):  # psutil knows a process from a later one of the same number
+            worker.kill()
+    psutil.wait_procs(workers, timeout=GRACE_SECONDS)

@@ -76,13 +76,13 @@ class Regulars:
         champions = self._champions
         tasks = choose_tasks(request.tasks, champions)
         if isinstance(tasks, Problem):
-            return refusal(tasks, request_id=request_id, status=400)
+            return _refuse(ctx, tasks, status=400)
         try:
             rows = self._online.read(list(dict.fromkeys(request.customer_ids)))
             results = respond(request, rows, {task: champions[task] for task in tasks}, at=self._clock.now())
         except RegularsError as error:
             _log.error("request %s: %s", request_id, error)
-            return refusal(Problem(reason=str(error)), request_id=request_id, status=503)
+            return _refuse(ctx, Problem(reason=str(error)), status=503)
         told = ScoreResponse.model_construct(results=results, request_id=request_id)
         return Response(told.model_dump_json(exclude_none=True), media_type="application/json")
 
@@ -93,6 +93,11 @@ class Regulars:
         except RegularsError:
             return False
         return True
+
+
+def _refuse(ctx: bentoml.Context, problem: Problem, *, status: int) -> Response:
+    ctx.response.status_code = status  # BentoML puts the context's status over the response's own
+    return refusal(problem, request_id=ctx.request.state.request_id, status=status)
 
 
 def _require_same_features(model: TaskModel, registered_hash: str) -> None:

@@ -36,7 +36,7 @@ def model_card(
     unit = f" ({shop.currency})" if task.kind == "amount" else ""
     return f"""# {model.registered_name}: {task.description.lower()} of {horizon.days} days
 
-**Verdict**: {evaluation.verdict}
+**Verdict**: {"; ".join(evaluation.verdict)}.
 
 **Shop** {shop.name}, observed {shop.observed_from:%Y-%m-%d} to {shop.observed_until:%Y-%m-%d}.
 **Horizon** {horizon.days} days: {horizon.reason}.

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from facts.errors import GateFailed
 from facts.lake import Lake
 from features.build import ADVICE
-from features.store import SNAPSHOTS
+from features.store import SNAPSHOTS, quietly
 from scoring.answers import FeatureMismatch
 from training.tasks import Task
 
@@ -106,7 +106,8 @@ def build_training_set(
     labels = build_labels(lake, task, cutoffs, horizon_days=horizon_days)
     entities = labels.rename(columns={"cutoff": "event_timestamp"})
     service = store.get_feature_service(f"regulars-{task.name}")
-    joined = store.get_historical_features(entity_df=entities, features=service).to_df()
+    with quietly():
+        joined = store.get_historical_features(entity_df=entities, features=service).to_df()
     # Feast does not keep the order of the entities.
     joined = joined.rename(columns={"event_timestamp": "cutoff"}).sort_values(["cutoff", "customer_id"])
     joined = joined[joined[task.gate.feature] >= task.gate.at_least]

@@ -60,10 +60,10 @@ class Evaluation:
         return all(comparison.holds for comparison in self.comparisons)
 
     @property
-    def verdict(self) -> str:
-        """Return the verdict and its grounds, by the gate's metric."""
-        head = "champion" if self.is_champion else "refused"
-        return f"{head} by {self.gate_metric}: " + "; ".join(str(comparison) for comparison in self.comparisons)
+    def verdict(self) -> tuple[str, ...]:
+        """Return the verdict, then its grounds, as sentences."""
+        head = "champion" if self.is_champion else "refused as champion"
+        return (f"{head}, judged by {self.gate_metric}", *[str(comparison) for comparison in self.comparisons])
 
 
 def evaluate(task: Task, model: TaskModel, train: TrainingSet, test: TrainingSet, *, seed: int) -> Evaluation:

@@ -287,7 +287,7 @@ def _figures(
     }
     if len(found.trials):
         figures["optimisation_history"] = plots.optimisation_plot(
-            found.trials, objective=task.search_metric, direction="minimize", subject=subject
+            found.trials, objective=task.search_metric, direction=found.direction, subject=subject
         )
     if task.kind == "probability":
         figures["calibration"] = plots.calibration_plot(actual, {"calibrated": predicted}, subject=subject)

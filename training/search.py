@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -60,6 +60,7 @@ class Found:
     fold_values: tuple[float, ...]
     held_out: tuple[tuple[NDArray[np.float64], NDArray[np.float64]], ...]  # (predicted, actual) per fold
     trials: pd.DataFrame
+    direction: Literal["minimize", "maximize"]
     ended_by: str
 
 
@@ -91,7 +92,10 @@ def search(
         Called with the number of completed trials.
     """
     folds = [_fold_data(data, fold.train, fold.validation) for fold in splits.folds]
-    study = _open_study(journal, study_name)
+    direction: Literal["minimize", "maximize"] = "minimize"
+    if METRICS[task.kind][task.search_metric].direction == "higher":
+        direction = "maximize"
+    study = _open_study(journal, study_name, direction=direction)
     ended_by = _run_trials(study, task, folds, budget=budget, seed=seed, on_trial=on_trial)
     params = study.best_trial.params if _completed(study) else {**DEFAULTS, "objective": task.objectives[0]}
     fitted = [_fit_fold(task, fold, params, seed=seed) for fold in folds]
@@ -103,6 +107,7 @@ def search(
         fold_values=values,
         held_out=tuple((predicted, fold.actual) for (predicted, _), fold in zip(fitted, folds, strict=True)),
         trials=_trial_table(study),
+        direction=direction,
         ended_by=ended_by,
     )
 
@@ -123,14 +128,14 @@ def _fold_data(data: TrainingSet, train: Sequence[Any], validation: object) -> _
     return _FoldData(inner, xgboost.QuantileDMatrix(later.matrix, later.label, ref=inner), later.label)
 
 
-def _open_study(journal: Path, name: str) -> optuna.Study:
+def _open_study(journal: Path, name: str, *, direction: str) -> optuna.Study:
     import optuna
     from optuna.storages.journal import JournalFileBackend
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     journal.parent.mkdir(parents=True, exist_ok=True)
     storage = optuna.storages.JournalStorage(JournalFileBackend(str(journal)))
-    return optuna.create_study(study_name=name, storage=storage, direction="minimize", load_if_exists=True)
+    return optuna.create_study(study_name=name, storage=storage, direction=direction, load_if_exists=True)
 
 
 def _run_trials(
@@ -178,12 +183,18 @@ def _fit_fold(task: Task, fold: _FoldData, params: Mapping[str, Any], *, seed: i
     """Fit with early stopping and return the held-out predictions of the best trees, and how many they are."""
     import xgboost
 
+    def judge(predicted: NDArray[np.float32], _of: xgboost.DMatrix) -> tuple[str, float]:
+        return task.search_metric, _value(task, predicted.astype(np.float64), fold.actual)
+
+    is_higher_better = METRICS[task.kind][task.search_metric].direction == "higher"
     booster = xgboost.train(
-        _xgboost_params(task, params, seed=seed),
+        _xgboost_params(task, params, seed=seed) | {"disable_default_eval_metric": True},
         fold.train,
         num_boost_round=MOST_ROUNDS,
         evals=[(fold.validation, "validation")],
+        custom_metric=judge,
         early_stopping_rounds=PATIENCE_ROUNDS,
+        maximize=is_higher_better,
         verbose_eval=False,
     )
     rounds = booster.best_iteration + 1
@@ -192,8 +203,7 @@ def _fit_fold(task: Task, fold: _FoldData, params: Mapping[str, Any], *, seed: i
 
 
 def _xgboost_params(task: Task, params: Mapping[str, Any], *, seed: int) -> dict[str, Any]:
-    metric = {"log_loss": "logloss"}.get(task.search_metric, task.search_metric)
-    return {**params, "tree_method": "hist", "eval_metric": metric, "seed": seed, "nthread": _cores()}
+    return {**params, "tree_method": "hist", "seed": seed, "nthread": _cores()}
 
 
 def _cores() -> int:
@@ -202,7 +212,10 @@ def _cores() -> int:
 
 def _value(task: Task, predicted: NDArray[np.float64], actual: NDArray[np.float64]) -> float:
     metric = METRICS[task.kind][task.search_metric]
-    return float(metric.compute(actual, predicted, np.ones((1, len(actual))))[0])
+    value = float(metric.compute(actual, predicted, np.ones((1, len(actual))))[0])
+    if not np.isnan(value):
+        return value
+    return -1.0 if metric.direction == "higher" else float("inf")  # all predictions equal: no order at all
 
 
 def _completed(study: optuna.Study) -> list[optuna.trial.FrozenTrial]:

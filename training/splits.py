@@ -32,8 +32,8 @@ class Splits:
     @property
     def cutoffs(self) -> tuple[datetime, ...]:
         """Return every cutoff that the splits use, in time order."""
-        validation = (fold.validation for fold in self.folds)
-        return tuple(sorted({*self.train, *validation, self.test}))
+        folds = {cutoff for fold in self.folds for cutoff in (*fold.train, fold.validation)}
+        return tuple(sorted({*folds, *self.train, self.test}))
 
 
 def latest_test_cutoff(cutoffs: Sequence[datetime], *, horizon_days: int, observed_until: datetime) -> datetime:

@@ -19,10 +19,10 @@ from benchmarks.pandas_features import as_frame, pandas_features
 from facts.contracts import FACTS
 from features.catalog import NAMES
 from features.snapshot import NEEDED_FACTS, snapshot
-from tests.builders import Order, arrow_of, at, histories, rows_of
+from tests.builders import Order, arrow_of, at, echoes_of, histories, rows_of
 
-FIRST, SECOND, THIRD = CUTOFFS = (at(30), at(47, 12), at(63))
-EXAMPLES = settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.too_slow])
+FIRST, SECOND, THIRD = CUTOFFS = (at(30, 12), at(47, 12), at(63, 12))
+EXAMPLES = settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.too_slow])
 # Where pandas adds or divides in another order, the last bit of a float32 may differ.
 LAST_BIT = 1
 
@@ -62,9 +62,9 @@ def bits_of(table):
 
 
 @EXAMPLES
-@given(past=histories(), future=histories(), cutoff=st.sampled_from(CUTOFFS))
-def test_the_future_cannot_leak(past, future, cutoff):
-    everything = past + future.received_from(cutoff)
+@given(past=histories(), future=histories(max_orders=6), cutoff=st.sampled_from(CUTOFFS), data=st.data())
+def test_the_future_cannot_leak(past, future, cutoff, data):
+    everything = past + (future + data.draw(echoes_of(past))).received_from(cutoff)
     before, after = (engine(*CUTOFFS)(history.rows()) for history in (past, everything))
     for known in (c for c in CUTOFFS if c <= cutoff):
         assert bits_of(at_cutoff(before, known)) == bits_of(at_cutoff(after, known))
@@ -95,7 +95,7 @@ def test_the_order_of_the_rows_is_irrelevant(history, data):
     assert bits_of(engine(*CUTOFFS)(rows)) == bits_of(engine(*CUTOFFS)(shuffled))
 
 
-@settings(EXAMPLES, max_examples=20)
+@settings(EXAMPLES, max_examples=15)
 @given(history=histories())
 def test_it_says_what_pandas_says(history):
     rows = history.rows()

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 import pytest
 from starlette.testclient import TestClient
@@ -19,35 +18,20 @@ from facts.home import Home
 if TYPE_CHECKING:
     from scoring.model import TaskModel
 
-sys.path.insert(0, str(Path(__file__).parent))  # for the builders in shop.py
+sys.path.insert(0, str(Path(__file__).parent))  # for the builders in corner_shop.py
 
-Serve: TypeAlias = Callable[..., AbstractContextManager[TestClient]]
-
-
-@contextmanager
-def environment(**names: str) -> Iterator[None]:
-    kept = {name: os.environ.get(name) for name in names}
-    os.environ.update(names)
-    try:
-        yield
-    finally:
-        for name, value in kept.items():
-            os.environ.pop(name, None)
-            os.environ.update({name: value} if value is not None else {})
+import corner_shop as shop
+from corner_shop import Serve, environment
 
 
 @pytest.fixture(scope="session")
-def stock(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
+def stock(tmp_path_factory: pytest.TempPathFactory) -> Home:
     """The shop in a home, without models: what `home` and `workshop` are copies of."""
     folder = tmp_path_factory.mktemp("shop") / "stock"
-    with environment(
-        REGULARS_HOME=str(folder), BENTOML_HOME=str(folder.parent / "bentoml"), BENTOML_DO_NOT_TRACK="True"
-    ):
-        import shop
-
+    with environment(REGULARS_HOME=str(folder)):
         home = shop.build_home(folder)
-        shop.open_registry(home)
-        yield home
+    shop.open_registry(home)
+    return home
 
 
 @pytest.fixture(scope="session")
@@ -59,8 +43,6 @@ def home(stock: Home) -> Home:
 @pytest.fixture(scope="session")
 def champions(home: Home, tmp_path_factory: pytest.TempPathFactory) -> dict[str, TaskModel]:
     """The champions of `home`, as they were before they were registered."""
-    import shop
-
     return shop.register_all(home, tmp_path_factory.mktemp("scratch"))
 
 
@@ -76,16 +58,19 @@ def serve() -> Serve:
 
     @contextmanager
     def _serve(home: Home, *, as_of: datetime | None = None, counted: bool = False) -> Iterator[TestClient]:
-        from serving.service import Regulars
-
         told = {
+            "BENTOML_HOME": str(home.folder.with_name("bentoml")),
+            "BENTOML_DO_NOT_TRACK": "True",
             "REGULARS_HOME": str(home.folder),
             "REGULARS_AS_OF": as_of.isoformat() if as_of else "",
             # Prometheus takes the counters of one service in a process.
             "BENTOML_CONFIG_OPTIONS": f"services.Regulars.metrics.enabled={str(counted).lower()}",
         }
-        with environment(**told), TestClient(Regulars.to_asgi()) as client:
-            yield client
+        with environment(**told):
+            from serving.service import Regulars
+
+            with TestClient(Regulars.to_asgi()) as client:
+                yield client
 
     return _serve
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import corner_shop as shop
 import numpy as np
 import pytest
-import shop
-from conftest import Serve
+from corner_shop import Serve
 from starlette.testclient import TestClient
 
 from facts.errors import NotYet
@@ -134,7 +134,9 @@ class TestReasons:
             assert (reason["direction"] == "raises") == (reason["contribution"] > 0)
             assert 0 < reason["share"] <= 1
 
-    def test_they_add_up_to_the_raw_score(self, client: TestClient, home: Home, champions: dict[str, TaskModel]) -> None:
+    def test_they_add_up_to_the_raw_score(
+        self, client: TestClient, home: Home, champions: dict[str, TaskModel]
+    ) -> None:
         row = shop.matrix_of(shop.snapshot_rows(home).loc[[REGULAR]])
         given = ask(client, REGULAR, reasons=20, tasks=["clv"])["results"][0]["reasons"]
         told = {reason["feature"]: reason["contribution"] for reason in given}
@@ -151,7 +153,7 @@ class TestAround:
 
     def test_the_documentation_describes_and_shows_every_field(self, client: TestClient) -> None:
         page = client.get("/docs.json").json()
-        request = page["components"]["schemas"]["ScoreRequest"]
+        request = page["components"]["schemas"]["ScoreRequestIODescriptor"]
         assert all(field["description"] for field in request["properties"].values())
         assert request["example"]
 

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import random
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import TypeAlias
 
 import ibis
 import numpy as np
 import pandas as pd
 import xgboost
+from starlette.testclient import TestClient
 
 from facts.contracts import FACTS
 from facts.home import PROJECT, Home
@@ -29,6 +34,7 @@ CUTOFFS = (UNTIL - timedelta(days=28), UNTIL - timedelta(days=14), UNTIL)
 REGULAR_IDS = tuple(f"customer-{number:02d}" for number in range(36))
 LAPSED_IDS = ("lapsed-1", "lapsed-2", "lapsed-3")  # one order long ago: too little for the models
 BROWSER_ID = "never-bought"
+Serve: TypeAlias = Callable[..., AbstractContextManager[TestClient]]
 SHOP = Shop(
     name="Corner shop",
     source="test",
@@ -38,6 +44,18 @@ SHOP = Shop(
     observed_until=UNTIL,
     clock="standing",
 )
+
+
+@contextmanager
+def environment(**names: str) -> Iterator[None]:
+    kept = {name: os.environ.get(name) for name in names}
+    os.environ.update(names)
+    try:
+        yield
+    finally:
+        for name, value in kept.items():
+            os.environ.pop(name, None)
+            os.environ.update({name: value} if value is not None else {})
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,14 +163,13 @@ def register(home: Home, model: TaskModel, *, scratch: Path, alias: str | None =
     from mlflow.models import infer_signature
 
     write_model(model, scratch)
+    before = mlflow.get_tracking_uri()
     mlflow.set_tracking_uri(home.tracking_uri)
-    mlflow.set_registry_uri(home.tracking_uri)
     name = f"regulars-{model.task}"
-    if mlflow.get_experiment_by_name(name) is None:
-        mlflow.create_experiment(name, artifact_location=home.artifacts.as_uri())
-    mlflow.set_experiment(name)
+    found = mlflow.get_experiment_by_name(name)
+    experiment = found.experiment_id if found else mlflow.create_experiment(name, home.artifacts.as_uri())
     example = snapshot_rows(home)[list(model.features)].head(2)
-    with mlflow.start_run():
+    with mlflow.start_run(experiment_id=experiment):
         logged = mlflow.pyfunc.log_model(
             name="model",
             python_model=str(PROJECT / "scoring" / "pyfunc.py"),
@@ -165,15 +182,14 @@ def register(home: Home, model: TaskModel, *, scratch: Path, alias: str | None =
     version = str(logged.registered_model_version)
     if alias is not None:
         mlflow.MlflowClient().set_registered_model_alias(name, alias, version)
+    mlflow.set_tracking_uri(before)
     return version
 
 
 def register_all(home: Home, scratch: Path) -> dict[str, TaskModel]:
     """Fit and register every task's champion, and return them under their versions."""
     models = {task: fit_model(home, task) for task in TASKS}
-    return {
-        task: model.with_version(register(home, model, scratch=scratch / task)) for task, model in models.items()
-    }
+    return {task: model.with_version(register(home, model, scratch=scratch / task)) for task, model in models.items()}
 
 
 def _visits(chance: random.Random, *, every_days: int) -> list[datetime]:

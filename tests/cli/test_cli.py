@@ -1,0 +1,116 @@
+"""The command line: help everywhere, and bad input answered in one sentence, exit code 2, nothing half-written."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from facts.home import Home
+from facts.lake import Lake
+
+COMMANDS = [
+    [], ["demo"], ["ingest"], ["features"], ["features", "build"], ["features", "list"], ["features", "show"], ["train"],
+    ["materialize"], ["score"], ["serve"], ["ui"], ["status"],
+]  # fmt: skip
+
+
+@pytest.fixture
+def copied(demo, tmp_path) -> Home:
+    home = Home(tmp_path / "home")
+    shutil.copytree(demo.home.folder, home.folder)
+    return home
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: " ".join(command) or "regulars")
+def test_every_command_has_help(run_regulars, empty_home, command):
+    ran = run_regulars(*command, "--help", home=empty_home)
+    assert ran.code == 0
+    assert "Usage:" in ran.out
+    assert len(ran.out.splitlines()) > 5
+    assert not empty_home.folder.exists()
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        (["train", "repurchas"], "no task named 'repurchas'; did you mean 'repurchase'?"),
+        (["ingest", "complete-jurney"], "no source named 'complete-jurney'; did you mean 'complete-journey'?"),
+        (["features", "show", "oders_7d"], "no feature named 'oders_7d'; did you mean 'order_count_7d'?"),
+        (["features", "list", "--theme", "ryhthm"], "no theme named 'ryhthm'; did you mean 'rhythm'?"),
+        (["score", "--output", "/nowhere/x.parquet"], "there is no folder /nowhere"),
+        (["score", "--output", "scores.xls"], "its name ends in '.xls'; known: .parquet, .csv"),
+        (["score", "--output", "scores.parquet"], "there is no lake yet; run `regulars ingest complete-journey` first"),
+        (["score", "--as-of", "soon", "--output", "x.parquet"], "'soon' is not an instant"),
+        (["train"], "there is no lake yet"),
+        (["features", "build"], "there is no lake yet"),
+        (["materialize"], "there is no lake yet"),
+        (["serve"], "there is no lake yet"),
+        (["status"], "there is no lake yet"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_bad_input_is_one_sentence(run_regulars, empty_home, command, said):
+    ran = run_regulars(*command, home=empty_home)
+    assert ran.code == 2
+    assert said in " ".join(ran.err.replace("│", " ").split())
+    assert "Traceback" not in ran.err + ran.out
+    assert not Path("scores.parquet").exists()
+
+
+def test_too_long_a_horizon_names_the_gate(run_regulars, copied):
+    before = sorted(path.name for path in copied.search.iterdir())
+    ran = run_regulars("train", "clv", "--horizon-days", "300", home=copied)
+    assert ran.code == 2
+    assert "not enough data" in ran.err
+    assert "needed" in ran.err
+    assert "found" in ran.err
+    assert sorted(path.name for path in copied.search.iterdir()) == before
+
+
+@pytest.mark.parametrize("table", ["orders", "order_lines", "customer_snapshots"])
+def test_a_damaged_table_is_named(run_regulars, copied, table):
+    lake = Lake(copied.lake)
+    path = copied.lake / lake.stored(table).file
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 0xFF
+    path.write_bytes(bytes(content))
+    ran = run_regulars("status", home=copied)
+    assert ran.code == 2
+    assert path.name in ran.err
+    assert "Traceback" not in ran.err
+
+
+def test_a_damaged_manifest_is_named(run_regulars, copied):
+    (copied.lake / "manifest.json").write_text("{")
+    ran = run_regulars("status", home=copied)
+    assert ran.code == 2
+    assert "manifest.json" in ran.err
+
+
+@pytest.mark.parametrize("name", ["booster.ubj", "model.json"])
+def test_a_damaged_model_is_named(run_regulars, demo, copied, tmp_path, name):
+    """MLflow's artifact addresses are absolute, so the copy's registry still names the demo's files: mend them after."""
+    from serving.champions import champion_version
+
+    assert champion_version(demo.home, "repurchase") == "1"
+    kept = {path: path.read_bytes() for path in demo.home.artifacts.rglob(name)}
+    try:
+        for path in kept:
+            path.write_bytes(b"not a model")
+        ran = run_regulars("score", "--output", str(tmp_path / "scores.parquet"), home=demo.home)
+    finally:
+        for path, content in kept.items():
+            path.write_bytes(content)
+    assert ran.code == 2
+    assert name in ran.err
+    assert "Traceback" not in ran.err
+    assert not (tmp_path / "scores.parquet").exists()
+
+
+def test_status_tells_what_stands(run_regulars, demo):
+    ran = run_regulars("status", home=demo.home)
+    assert ran.code == 0
+    for said in ("Complete Journey", "order_lines", "snapshots at 25 cutoffs", "regulars-repurchase/1", "champion"):
+        assert said in ran.out

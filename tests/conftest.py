@@ -1,0 +1,69 @@
+"""What several rooms' tests stand on: a home on which the demo has run, for real, once a session."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from facts.home import PROJECT, Home
+
+
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """A command that ended: its exit code and what it said."""
+
+    code: int
+    out: str
+    err: str
+
+
+def regulars(*arguments: str, home: Home) -> Ran:
+    """Run the command line as a user does, on one home."""
+    done = subprocess.run(
+        [sys.executable, "-m", "cli.main", *arguments],
+        cwd=PROJECT,
+        env=os.environ | {"REGULARS_HOME": str(home.folder), "COLUMNS": "150"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=500,
+    )
+    return Ran(done.returncode, done.stdout, done.stderr)
+
+
+@dataclass(frozen=True, slots=True)
+class Demo:
+    """The home that the demo left, and what it printed."""
+
+    home: Home
+    ran: Ran
+
+
+@pytest.fixture(scope="session")
+def run_regulars():
+    return regulars
+
+
+@pytest.fixture(scope="session")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Demo:
+    """`regulars demo` with a small search, on Complete Journey; only read what it leaves."""
+    home = Home(tmp_path_factory.mktemp("demo") / "home")
+    ran = regulars("demo", "--trials", "1", home=home)
+    assert ran.code == 0, ran.err[-3000:] + ran.out[-2000:]
+    return Demo(home, ran)
+
+
+@pytest.fixture(scope="session")
+def trained_home(demo: Demo) -> Home:
+    os.environ["REGULARS_HOME"] = str(demo.home.folder)
+    return demo.home
+
+
+@pytest.fixture
+def empty_home(tmp_path: Path) -> Home:
+    return Home(tmp_path / "home")

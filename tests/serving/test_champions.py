@@ -1,0 +1,189 @@
+"""Which models are served, and which are refused. Every test says which champions the workshop has."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+from typing import TypeAlias
+
+import corner_shop as shop
+import mlflow
+import pytest
+from corner_shop import Serve
+
+from facts.errors import DamagedFile, NotYet
+from facts.home import Home
+from features.catalog import NAMES, feature_hash
+from scoring.answers import FeatureMismatch
+from scoring.model import Gate, TaskModel
+from serving.champions import UnusableChampion, _folder, champion_version, read_champions
+from serving.online import OnlineFeatures
+from serving.schema import TASKS
+
+Enthrone: TypeAlias = Callable[..., str]
+
+
+@pytest.fixture
+def enthrone(workshop: Home, tmp_path: Path) -> Enthrone:
+    """Take every champion of the workshop away; give back a way to make one of a model."""
+    client = mlflow.MlflowClient(tracking_uri=workshop.tracking_uri)
+    for task in TASKS:
+        if champion_version(workshop, task):
+            client.delete_registered_model_alias(f"regulars-{task}", "champion")
+
+    def _enthrone(task: str, *, names: tuple[str, ...] = NAMES, **changed: object) -> str:
+        model: TaskModel = replace(shop.fit_model(workshop, task, names=names), **changed)
+        return shop.register(workshop, model, scratch=tmp_path / "model")
+
+    return _enthrone
+
+
+def files_of(home: Home, task: str) -> Path:
+    return _folder(home, task, champion_version(home, task))
+
+
+def test_the_champion_is_read_as_it_was_written(workshop: Home, enthrone: Enthrone) -> None:
+    version = enthrone("clv")
+    read, wrote = read_champions(workshop), shop.fit_model(workshop, "clv")
+    assert read == {"clv": wrote.with_version(version)}
+    rows = shop.matrix_of(shop.snapshot_rows(workshop))
+    assert read["clv"].score(rows).tolist() == wrote.score(rows).tolist()
+
+
+def test_the_alias_decides_not_the_latest_version(workshop: Home, enthrone: Enthrone, tmp_path: Path) -> None:
+    version = enthrone("churn")
+    shop.register(workshop, shop.fit_model(workshop, "churn"), scratch=tmp_path / "challenger", alias=None)
+    assert read_champions(workshop)["churn"].label == f"regulars-churn/{version}"
+
+
+def test_no_champion_at_all(workshop: Home, enthrone: Enthrone) -> None:
+    assert enthrone
+    with pytest.raises(NotYet, match="there is no champion of any task yet; run `regulars train` first"):
+        read_champions(workshop)
+
+
+def test_no_registry_is_made_by_looking(tmp_path: Path) -> None:
+    with pytest.raises(NotYet):
+        read_champions(Home(tmp_path))
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_task_without_a_champion(workshop: Home, enthrone: Enthrone, serve: Serve) -> None:
+    enthrone("churn")
+    body = {"customer_ids": [shop.REGULAR_IDS[0]]}
+    with serve(workshop) as client:
+        result = client.post("/v1/score", json=body).json()["results"][0]
+        assert set(result) & set(TASKS) == {"churn"}
+        response = client.post("/v1/score", json=body | {"tasks": ["churn", "clv"]})
+    assert response.status_code == 400
+    reason = "no champion for 'clv' yet; run `regulars train clv`"
+    assert response.json()["error"] == {"field": "tasks.1", "reason": reason}
+
+
+def test_another_feature_list_is_refused(workshop: Home, enthrone: Enthrone, serve: Serve) -> None:
+    names = tuple(reversed(NAMES))
+    version = enthrone("churn", names=names)
+    said = f"regulars-churn/{version} was trained on feature list {feature_hash(names)}, the catalog holds "
+    with pytest.raises(FeatureMismatch, match=said), serve(workshop):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"feature_hash": "0123456789ab"}, "model.json contradicts itself"),
+        ({"gate": Gate(feature="order_count_91d", at_least=1, said="orders")}, "model.json contradicts itself"),
+        ({"kind": "amount"}, "it holds a model of 'churn' that predicts a amount"),
+    ],
+    ids=["hash", "gate", "kind"],
+)
+def test_a_model_that_is_not_what_it_says(
+    workshop: Home, enthrone: Enthrone, changed: dict[str, object], said: str
+) -> None:
+    version = enthrone("churn", **changed)
+    with pytest.raises(UnusableChampion, match=f"champion regulars-churn/{version} cannot be served: {said}"):
+        read_champions(workshop)
+
+
+@pytest.mark.parametrize("name", ["booster.ubj", "model.json"])
+@pytest.mark.parametrize("content", [b"", b"{}", b"\x00" * 64], ids=["empty", "braces", "zeros"])
+def test_a_damaged_file_is_named(workshop: Home, enthrone: Enthrone, name: str, content: bytes) -> None:
+    enthrone("repurchase")
+    path = files_of(workshop, "repurchase") / name
+    path.write_bytes(content)
+    with pytest.raises(UnusableChampion) as caught:
+        read_champions(workshop)
+    assert f"damaged model file {path}: " in str(caught.value)
+    assert str(caught.value).endswith("train again")
+
+
+def test_files_that_are_gone(workshop: Home, enthrone: Enthrone) -> None:
+    version = enthrone("repurchase")
+    files = files_of(workshop, "repurchase")
+    for path in files.iterdir():
+        path.unlink()
+    with pytest.raises(UnusableChampion, match=rf"regulars-repurchase/{version} cannot be served: .* train again"):
+        read_champions(workshop)
+
+
+def copy(source: Path, target: Path) -> None:
+    """Copy a database that others may have open."""
+    with closing(sqlite3.connect(source)) as old, closing(sqlite3.connect(target)) as new:
+        old.backup(new)
+
+
+class TestStore:
+    """What the store holds is not what the models were trained on, or cannot be read."""
+
+    @pytest.fixture
+    def store(self, workshop: Home, enthrone: Enthrone, tmp_path: Path) -> Home:
+        """The workshop with a champion, and an online store that may be broken: it is put back."""
+        enthrone("churn")
+        copy(workshop.online_store, tmp_path / "kept.db")
+        yield workshop
+        copy(tmp_path / "kept.db", workshop.online_store)
+
+    def test_vectors_of_another_list_are_never_scored(self, store: Home, serve: Serve) -> None:
+        from feast.protos.feast.types.Value_pb2 import Value
+
+        other = Value(string_val="0123456789ab").SerializeToString()
+        with closing(sqlite3.connect(store.online_store)) as connection:
+            connection.execute(
+                "UPDATE regulars_customer_vector SET value = ? WHERE feature_name = 'feature_hash'", [other]
+            )
+            connection.commit()
+        with serve(store) as client:
+            response = client.post("/v1/score", json={"customer_ids": [shop.REGULAR_IDS[0]]})
+        assert response.status_code == 503
+        assert f"was trained on feature list {feature_hash()}, the feature store holds 0123456789ab" in response.text
+        assert response.headers["X-Request-ID"] == response.json()["request_id"]
+
+    def test_a_short_vector_names_the_store(self, store: Home) -> None:
+        from feast.protos.feast.types.Value_pb2 import FloatList, Value
+
+        short = Value(float_list_val=FloatList(val=[1.0])).SerializeToString()
+        with closing(sqlite3.connect(store.online_store)) as connection:
+            connection.execute("UPDATE regulars_customer_vector SET value = ? WHERE feature_name = 'features'", [short])
+            connection.commit()
+        with pytest.raises(DamagedFile, match=f"{store.online_store}: a vector of 1 features"):
+            OnlineFeatures.open(store).read([shop.REGULAR_IDS[0]])
+
+    def test_a_store_without_its_table_is_not_ready(self, store: Home, serve: Serve) -> None:
+        with serve(store) as client:
+            assert client.get("/readyz").status_code == 200
+            with closing(sqlite3.connect(store.online_store)) as connection:
+                connection.execute("DROP TABLE regulars_customer_vector")
+                connection.commit()
+            assert client.get("/readyz").status_code == 503
+            response = client.post("/v1/score", json={"customer_ids": ["1"]})
+        assert response.status_code == 503
+        assert str(store.online_store) in response.json()["error"]["reason"]
+
+    def test_a_store_that_was_never_materialized(self, store: Home) -> None:
+        store.online_store.unlink()
+        with pytest.raises(NotYet, match=r"no online store at .* yet; run `regulars materialize`"):
+            OnlineFeatures.open(store)
+        assert not store.online_store.exists()

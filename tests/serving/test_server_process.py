@@ -1,0 +1,103 @@
+"""The service as a process, over HTTP."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import subprocess
+import sys
+import time
+from datetime import timedelta
+from pathlib import Path
+
+import corner_shop as shop
+import httpx
+import psutil
+import pytest
+
+from facts.errors import NotYet
+from facts.home import PROJECT, Home
+from scoring.model import TaskModel
+from serving.run import ServerFailed, serve_foreground, start_server
+
+
+@pytest.fixture
+def served(home: Home, champions: dict[str, TaskModel]) -> Home:
+    assert champions
+    return home
+
+
+def workers_of(pid: int) -> list[psutil.Process]:
+    return psutil.Process(pid).children(recursive=True)
+
+
+def test_it_answers_as_of_an_instant_and_leaves_nothing_running(served: Home) -> None:
+    as_of = shop.UNTIL + timedelta(days=20)
+    with start_server(served, as_of=as_of, workers=2) as server:
+        answer = httpx.post(
+            f"{server.url}/v1/score", json={"customer_ids": [shop.REGULAR_IDS[0], "nobody"]}, timeout=30
+        )
+        bad = httpx.post(f"{server.url}/v1/score", json={"customer_ids": [1]}, timeout=30)
+        workers = workers_of(server.pid)
+        assert [worker.environ()["OMP_NUM_THREADS"] for worker in workers] == ["1", "1"]
+    assert answer.status_code == 200
+    assert [result["status"] for result in answer.json()["results"]] == ["stale_features", "unknown_customer"]
+    assert bad.status_code == 400
+    assert bad.json()["error"]["field"] == "customer_ids.0"
+    assert not any(worker.is_running() for worker in workers)
+    assert not psutil.pid_exists(server.pid)
+    assert server.log.is_relative_to(served.folder)
+    assert "Traceback" not in server.log.read_text()
+
+
+def test_in_the_foreground_a_signal_ends_it(served: Home) -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    program = (
+        "from pathlib import Path; from facts.home import Home; from serving.run import serve_foreground; "
+        f"serve_foreground(Home(Path({str(served.folder)!r})), port={port})"
+    )
+    process = subprocess.Popen([sys.executable, "-c", program], cwd=PROJECT, start_new_session=True)
+    try:
+        deadline = time.monotonic() + 120
+        while time.monotonic() < deadline and process.poll() is None:
+            try:
+                if httpx.get(f"http://127.0.0.1:{port}/readyz", timeout=2).status_code == 200:
+                    break
+            except httpx.TransportError:
+                time.sleep(0.1)
+        workers = workers_of(process.pid)
+        assert workers
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=30) in {0, -signal.SIGINT}
+        assert not any(worker.is_running() for worker in workers)
+    finally:
+        process.kill()
+        process.wait()
+
+
+def test_nothing_to_serve_is_said_before_anything_starts(stock: Home, tmp_path: Path) -> None:
+    with pytest.raises(NotYet, match="there is no champion"), start_server(stock):
+        pass
+    with pytest.raises(NotYet, match="there is no lake"):
+        serve_foreground(Home(tmp_path))
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_taken_port_is_named(served: Home) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        said = f"cannot listen on 127.0.0.1:{port}: Address already in use; choose another port"
+        with pytest.raises(ServerFailed, match=said), start_server(served, port=port):
+            pass
+
+
+def test_one_that_is_not_ready_in_time_shows_its_log(served: Home) -> None:
+    with (
+        pytest.raises(ServerFailed, match=r"not ready in 0.1 s; its log ends"),
+        start_server(served, deadline_seconds=0.1),
+    ):
+        pass
