@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 BOOSTER_FILE, MODEL_FILE = "booster.ubj", "model.json"
 FORMAT = 1
+_MANY_ROWS = 1000  # below this, waking the other threads costs more than they save
 
 
 class UnusableModel(Exception):  # noqa: N818 - reads as the sentence it prints
@@ -106,7 +107,8 @@ class TaskModel:
         """
         import xgboost
 
-        whole = self.booster.predict(xgboost.DMatrix(self._checked(matrix)), pred_contribs=True)
+        rows = xgboost.DMatrix(self._checked(matrix), nthread=1 if len(matrix) < _MANY_ROWS else None)
+        whole = self.booster.predict(rows, pred_contribs=True)
         return np.asarray(whole[:, :-1], dtype=np.float32)  # the last column is the mean of all rows
 
     def _checked(self, matrix: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -181,7 +181,7 @@ def _train_anew(
 
 def _fit(plan: Plan, train_rows: TrainingSet, found: Found, shop: Shop) -> TaskModel:
     task = plan.task
-    booster = fit(task, train_rows, found.params, rounds=found.rounds, seed=plan.seed)
+    booster = fit(train_rows, found.params, rounds=found.rounds, seed=plan.seed)
     is_probability = task.kind == "probability"
     return TaskModel(
         task=task.name,

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 MOST_ROUNDS = 500
 PATIENCE_ROUNDS = 25
 RANDOM_TRIALS = 5
+ROWS_PER_THREAD = 5_000
 DEFAULTS: Mapping[str, Any] = {
     "eta": 0.05,
     "max_depth": 4,
@@ -112,12 +113,12 @@ def search(
     )
 
 
-def fit(task: Task, data: TrainingSet, params: Mapping[str, Any], *, rounds: int, seed: int) -> xgboost.Booster:
+def fit(data: TrainingSet, params: Mapping[str, Any], *, rounds: int, seed: int) -> xgboost.Booster:
     """Fit a booster of a fixed number of trees."""
     import xgboost
 
     matrix = xgboost.DMatrix(data.matrix, data.label)
-    return xgboost.train(_xgboost_params(task, params, seed=seed), matrix, num_boost_round=rounds)
+    return xgboost.train(_xgboost_params(params, rows=len(data.frame), seed=seed), matrix, num_boost_round=rounds)
 
 
 def _fold_data(data: TrainingSet, train: Sequence[Any], validation: object) -> _FoldData:
@@ -188,7 +189,7 @@ def _fit_fold(task: Task, fold: _FoldData, params: Mapping[str, Any], *, seed: i
 
     is_higher_better = METRICS[task.kind][task.search_metric].direction == "higher"
     booster = xgboost.train(
-        _xgboost_params(task, params, seed=seed) | {"disable_default_eval_metric": True},
+        _xgboost_params(params, rows=fold.train.num_row(), seed=seed) | {"disable_default_eval_metric": True},
         fold.train,
         num_boost_round=MOST_ROUNDS,
         evals=[(fold.validation, "validation")],
@@ -202,12 +203,14 @@ def _fit_fold(task: Task, fold: _FoldData, params: Mapping[str, Any], *, seed: i
     return predicted.astype(np.float64), rounds
 
 
-def _xgboost_params(task: Task, params: Mapping[str, Any], *, seed: int) -> dict[str, Any]:
-    return {**params, "tree_method": "hist", "seed": seed, "nthread": _cores()}
+def _xgboost_params(params: Mapping[str, Any], *, rows: int, seed: int) -> dict[str, Any]:
+    return {**params, "tree_method": "hist", "seed": seed, "nthread": _threads(rows)}
 
 
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+def _threads(rows: int) -> int:
+    """Return the threads that pay: on few rows they wait for each other longer than they work."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return 1 if rows < ROWS_PER_THREAD else min(cores, rows // ROWS_PER_THREAD)
 
 
 def _value(task: Task, predicted: NDArray[np.float64], actual: NDArray[np.float64]) -> float:

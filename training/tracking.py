@@ -18,6 +18,7 @@ import numpy as np
 import pandas as pd
 
 from facts.home import PROJECT, Home
+from features.store import quietly
 from scoring.model import TaskModel, write_model
 from training.dataset import TrainingSet
 
@@ -35,7 +36,7 @@ _INPUT_EXAMPLE_ROWS = 3
 @contextmanager
 def tracked(home: Home) -> Iterator[MlflowClient]:
     """Point MLflow at the home's tracking store, and back where it pointed afterwards."""
-    os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
+    os.environ |= {"GIT_PYTHON_REFRESH": "quiet", "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false"}
     import mlflow
 
     home.artifacts.mkdir(parents=True, exist_ok=True)
@@ -136,7 +137,8 @@ def register(client: MlflowClient, uri: str, model: TaskModel, *, card: str, tag
     """Register a logged model with its card, and return its version."""
     import mlflow
 
-    version = mlflow.register_model(uri, model.registered_name, tags=dict(tags))
+    with quietly():
+        version = mlflow.register_model(uri, model.registered_name, tags=dict(tags))
     client.update_model_version(model.registered_name, version.version, description=card)
     return str(version.version)
 

@@ -1,0 +1,138 @@
+"""A model's files, scores, reasons and refusals."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pytest
+import xgboost
+
+from features.catalog import feature_hash
+from scoring.answers import FeatureMismatch, FeatureRows, answer
+from scoring.model import BOOSTER_FILE, MODEL_FILE, Calibration, Gate, TaskModel, UnusableModel, read_model, write_model
+from scoring.reasons import reasons
+
+FEATURES = ("order_count_365d", "b", "c")
+NOW = datetime(2024, 3, 1, tzinfo=UTC)
+TTL = timedelta(days=15)
+
+
+@pytest.fixture(scope="module")
+def rows() -> np.ndarray:
+    values = np.random.default_rng(1).normal(size=(400, 3)).astype(np.float32)
+    values[::7, 1] = np.nan
+    values[:, 0] = np.abs(values[:, 0]) + 1
+    return values
+
+
+@pytest.fixture(scope="module")
+def model(rows) -> TaskModel:
+    label = (np.nan_to_num(rows[:, 1]) + rows[:, 2] > 0).astype(float)
+    booster = xgboost.train({"objective": "binary:logistic", "max_depth": 3}, xgboost.DMatrix(rows, label), 12)
+    return TaskModel(
+        task="repurchase",
+        kind="probability",
+        horizon_days=7,
+        features=FEATURES,
+        feature_hash=feature_hash(FEATURES),
+        gate=Gate(feature="order_count_365d", at_least=1, said="orders in the last 365 days"),
+        calibration=Calibration(method="platt", raw=(0.0, 0.5, 1.0), calibrated=(0.1, 0.4, 0.9)),
+        booster=booster,
+    )
+
+
+def _rows(model, matrix, as_of):
+    ids = [str(i) for i in range(len(matrix))]
+    return FeatureRows(
+        customer_ids=ids, features=model.features, feature_hash=model.feature_hash, matrix=matrix, features_as_of=as_of
+    )
+
+
+def test_what_is_written_is_read(model, rows, tmp_path):
+    write_model(model, tmp_path)
+    again = read_model(tmp_path, version="3")
+    assert again.label == "regulars-repurchase/3"
+    assert again == model.with_version("3")
+    np.testing.assert_array_equal(again.score(rows), model.score(rows))
+    assert {path.name for path in tmp_path.iterdir()} == {BOOSTER_FILE, MODEL_FILE}
+
+
+def test_one_row_scores_as_in_a_crowd(model, rows):
+    together = model.score(rows)
+    assert [model.score(rows[i : i + 1])[0] for i in range(20)] == together[:20].tolist()
+    assert ((together >= 0) & (together <= 1)).all()
+    assert model.score(rows[:0]).shape == (0,)
+
+
+def test_another_number_of_features_is_refused(model, rows):
+    with pytest.raises(UnusableModel, match="needs 3 features in its order, 2 features given"):
+        model.score(rows[:, :2])
+
+
+@pytest.mark.parametrize("name", [BOOSTER_FILE, MODEL_FILE])
+@pytest.mark.parametrize("damage", [b"", b"{}", b"\x00\xff garbage", None], ids=["empty", "braces", "garbage", "gone"])
+def test_a_damaged_file_is_named(model, tmp_path, name, damage):
+    write_model(model, tmp_path)
+    if damage is None:
+        (tmp_path / name).unlink()
+    else:
+        (tmp_path / name).write_bytes(damage)
+    with pytest.raises(UnusableModel, match=name):
+        read_model(tmp_path)
+
+
+def test_a_booster_of_other_features_is_refused(model, tmp_path):
+    write_model(replace(model, features=FEATURES[:2]), tmp_path)
+    with pytest.raises(UnusableModel, match="holds 3 features, not 2"):
+        read_model(tmp_path)
+
+
+def test_another_format_is_refused(model, tmp_path):
+    write_model(model, tmp_path)
+    told = json.loads((tmp_path / MODEL_FILE).read_text())
+    (tmp_path / MODEL_FILE).write_text(json.dumps(told | {"format": 99}))
+    with pytest.raises(UnusableModel, match="format"):
+        read_model(tmp_path)
+
+
+def test_reasons_are_the_strongest_and_their_shares_add_up(model, rows):
+    whole = reasons(model, rows[:5], count=3)
+    parts = model.contributions(rows[:5])
+    margin = model.booster.predict(xgboost.DMatrix(rows[:5]), output_margin=True)
+    bias = model.booster.predict(xgboost.DMatrix(rows[:5]), pred_contribs=True)[:, -1]
+    np.testing.assert_allclose(parts.sum(axis=1) + bias, margin, atol=1e-4)
+    for found, row in zip(whole, rows, strict=False):
+        sizes = [abs(reason.contribution) for reason in found]
+        assert sizes == sorted(sizes, reverse=True)
+        assert sum(reason.share for reason in found) == pytest.approx(1)
+        for reason in found:
+            value = row[FEATURES.index(reason.feature)]
+            assert reason.value is None if np.isnan(value) else reason.value == value
+            assert reason.direction == ("raises" if reason.contribution > 0 else "lowers")
+    assert [len(found) for found in reasons(model, rows[:5], count=1)] == [1] * 5
+
+
+def test_each_status_and_its_reason(model, rows):
+    matrix = rows[:4].copy()
+    matrix[3, 0] = 0
+    found = answer(_rows(model, matrix, [NOW, None, NOW - TTL - timedelta(seconds=1), NOW]), {"repurchase": model}, at=NOW, ttl=TTL)
+    assert found.statuses == ("ok", "unknown_customer", "stale_features", "insufficient_data")
+    assert found.details[0] is None
+    assert found.details[3] == "orders in the last 365 days: needed at least 1, found 0"
+    assert np.isnan(found.scores["repurchase"]).tolist() == [False, True, True, True]
+
+
+def test_what_is_not_known_yet_is_unknown(model, rows):
+    found = answer(_rows(model, rows[:1], [NOW + timedelta(microseconds=1)]), {"repurchase": model}, at=NOW, ttl=TTL)
+    assert found.statuses == ("unknown_customer",)
+    edge = answer(_rows(model, rows[:1], [NOW - TTL]), {"repurchase": model}, at=NOW, ttl=TTL)
+    assert edge.statuses == ("ok",)
+
+
+def test_another_feature_list_is_refused(model, rows):
+    other = replace(_rows(model, rows[:1], [NOW]), feature_hash="0" * 12)
+    with pytest.raises(FeatureMismatch, match="it is not served"):
+        answer(other, {"repurchase": model}, at=NOW, ttl=TTL)

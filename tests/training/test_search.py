@@ -1,0 +1,79 @@
+"""The search: a stopped one ends like one that ran through; the same seed gives the same model."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tests.builders import EPOCH, at
+from training.dataset import TrainingSet
+from training.search import Budget, fit, search
+from training.splits import split
+from training.tasks import TASKS
+
+CUTOFFS = [at(7 * week) for week in range(3, 12)]
+SPLITS = split(CUTOFFS, horizon_days=7, test=CUTOFFS[-1], observed_from=EPOCH)
+
+
+class Stopped(Exception):  # noqa: N818
+    """A search that is killed from outside."""
+
+
+@pytest.fixture(scope="module", params=["repurchase", "clv"])
+def task(request):
+    return TASKS[request.param]
+
+
+@pytest.fixture(scope="module")
+def data(task) -> TrainingSet:
+    random = np.random.default_rng(5)
+    values = random.normal(size=(len(CUTOFFS) * 80, 4)).astype(np.float32)
+    drive = values[:, 0] + 0.5 * values[:, 1] + random.normal(size=len(values))
+    label = (drive > 0).astype(float) if task.kind == "probability" else np.exp(drive)
+    frame = pd.DataFrame(values, columns=list("abcd")).assign(
+        customer_id="x", cutoff=pd.DatetimeIndex(np.repeat(CUTOFFS, 80)), label=label
+    )
+    return TrainingSet(frame, tuple("abcd"))
+
+
+def _search(task, data, journal, *, trials, on_trial=lambda _done: None, timeout=60.0):
+    budget = Budget(trials=trials, timeout_seconds=timeout)
+    return search(task, data, SPLITS, budget=budget, seed=3, journal=journal, study_name="s", on_trial=on_trial)
+
+
+def test_a_stopped_search_ends_like_one_that_ran_through(task, data, tmp_path):
+    whole = _search(task, data, tmp_path / "whole", trials=8)
+
+    def stop(done: int) -> None:
+        if done == 6:
+            raise Stopped
+
+    with pytest.raises(Stopped):
+        _search(task, data, tmp_path / "parts", trials=8, on_trial=stop)
+    resumed = _search(task, data, tmp_path / "parts", trials=8)
+    pd.testing.assert_frame_equal(resumed.trials, whole.trials)
+    assert (resumed.params, resumed.rounds, resumed.value) == (whole.params, whole.rounds, whole.value)
+
+
+def test_the_same_seed_gives_the_same_model(task, data, tmp_path):
+    found = [_search(task, data, tmp_path / name, trials=3) for name in ("one", "two")]
+    boosters = [fit(data.at(SPLITS.train), f.params, rounds=f.rounds, seed=3) for f in found]
+    assert boosters[0].save_raw("ubj") == boosters[1].save_raw("ubj")
+
+
+def test_the_best_trial_is_the_best_of_the_table(task, data, tmp_path):
+    found = _search(task, data, tmp_path / "j", trials=6)
+    best = found.trials["value"].max() if found.direction == "maximize" else found.trials["value"].min()
+    assert found.value == pytest.approx(best, abs=1e-12)
+    assert len(found.fold_values) == len(found.held_out) == len(SPLITS.folds)
+    assert found.value == pytest.approx(np.mean(found.fold_values))
+
+
+def test_no_trials_and_no_time_still_give_sound_parameters(task, data, tmp_path):
+    none = _search(task, data, tmp_path / "none", trials=0)
+    assert none.params["objective"] == task.objectives[0]
+    assert none.trials.empty
+    late = _search(task, data, tmp_path / "late", trials=5, timeout=0.0)
+    assert "time budget" in late.ended_by
+    assert len(late.trials) <= 1
