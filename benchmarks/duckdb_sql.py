@@ -112,22 +112,28 @@ categories AS (
     SELECT customer_id, ordered_at, received_at, min(received_at) OVER (
         PARTITION BY customer_id, category_key ORDER BY ordered_at, received_at
         ROWS BETWEEN 1 FOLLOWING AND UNBOUNDED FOLLOWING) AS superseded_at
-    FROM (SELECT DISTINCT order_id, category_key FROM order_lines JOIN named_products USING (product_id) WHERE has_category)
-    JOIN orders USING (order_id)
+    FROM (
+        SELECT DISTINCT order_id, category_key FROM order_lines JOIN named_products USING (product_id)
+        WHERE has_category
+    ) JOIN orders USING (order_id)
 ),
 departments AS (
     SELECT customer_id, ordered_at, received_at, min(received_at) OVER (
         PARTITION BY customer_id, department_key ORDER BY ordered_at, received_at
         ROWS BETWEEN 1 FOLLOWING AND UNBOUNDED FOLLOWING) AS superseded_at
-    FROM (SELECT DISTINCT order_id, department_key FROM order_lines JOIN named_products USING (product_id) WHERE has_department)
-    JOIN orders USING (order_id)
+    FROM (
+        SELECT DISTINCT order_id, department_key FROM order_lines JOIN named_products USING (product_id)
+        WHERE has_department
+    ) JOIN orders USING (order_id)
 ),
 brands AS (
     SELECT customer_id, ordered_at, received_at, min(received_at) OVER (
         PARTITION BY customer_id, brand_key ORDER BY ordered_at, received_at
         ROWS BETWEEN 1 FOLLOWING AND UNBOUNDED FOLLOWING) AS superseded_at
-    FROM (SELECT DISTINCT order_id, brand_key FROM order_lines JOIN named_products USING (product_id) WHERE has_brand)
-    JOIN orders USING (order_id)
+    FROM (
+        SELECT DISTINCT order_id, brand_key FROM order_lines JOIN named_products USING (product_id)
+        WHERE has_brand
+    ) JOIN orders USING (order_id)
 ),
 bought_products AS (
     SELECT customer_id, ordered_at, received_at, min(received_at) OVER (

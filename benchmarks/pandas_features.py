@@ -169,7 +169,14 @@ def _add_ratios(row: pd.DataFrame) -> None:
         row[f"discount_rate_{days}d"] = _over(row[f"discount_amount_{days}d"], row[f"gross_amount_{days}d"])
     for days in (90, 365):
         row[f"private_label_rate_{days}d"] = _over(row[f"private_label_amount_{days}d"], row[f"spend_amount_{days}d"])
-    for kind, days in (("coupon", 90), ("coupon", 365), ("small", 90), ("weekend", 90), ("weekend", 365), ("evening", 365)):
+    for kind, days in (
+        ("coupon", 90),
+        ("coupon", 365),
+        ("small", 90),
+        ("weekend", 90),
+        ("weekend", 365),
+        ("evening", 365),
+    ):
         row[f"{kind}_order_rate_{days}d"] = _over(row[f"{kind}_order_count_{days}d"], row[f"order_count_{days}d"])
     row["product_variety_rate_90d"] = _over(row["product_count_90d"], row["line_count_90d"])
     row["campaign_response_rate_365d"] = _over(row["redemption_count_365d"], row["campaign_count_365d"])

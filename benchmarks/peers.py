@@ -1,4 +1,4 @@
-"""One peer, one run, one process: `python -m benchmarks.peers PEER LAKE OUTPUT EVERY` prints seconds and peak memory.
+"""One peer, one run, one process: `python -m benchmarks.peers PEER LAKE OUTPUT` prints its seconds and peak memory.
 
 A process of its own, because peak memory is a figure of a process. Imports are not counted; opening the tables,
 compiling the query and writing the result to Parquet are.
@@ -16,6 +16,7 @@ from pathlib import Path
 from resource import RUSAGE_SELF, getrusage
 
 import ibis
+import pandas as pd
 
 from benchmarks.duckdb_sql import sql_features
 from benchmarks.pandas_features import pandas_features, read_frames
@@ -33,40 +34,52 @@ def run_regulars(lake: Lake, cutoffs: Sequence[datetime], output: Path) -> None:
 
 def run_sql(lake: Lake, cutoffs: Sequence[datetime], output: Path) -> None:
     """Compute the features with SQL written by hand."""
-    paths = {name: lake.folder / lake.stored(name).file for name in NEEDED_FACTS}
-    sql_features(paths, cutoffs, output, memory_limit=MEMORY_LIMIT, spill=output.with_suffix(".spill"))
+    sql_features(_paths(lake), cutoffs, output, memory_limit=MEMORY_LIMIT, spill=output.with_suffix(".spill"))
 
 
 def run_pandas(lake: Lake, cutoffs: Sequence[datetime], output: Path) -> None:
-    """Compute the features with pandas."""
-    paths = {name: lake.folder / lake.stored(name).file for name in NEEDED_FACTS}
-    pandas_features(read_frames(paths), cutoffs).to_parquet(output, index=False, compression="zstd")
+    """Compute the features with pandas as most people would: a function of one cutoff, called for each of them."""
+    frames = read_frames(_paths(lake))
+    rows = [pandas_features(frames, [cutoff]) for cutoff in cutoffs]
+    pd.concat(rows, ignore_index=True).to_parquet(output, index=False, compression="zstd")
+
+
+def run_pandas_shared(lake: Lake, cutoffs: Sequence[datetime], output: Path) -> None:
+    """Compute the features with pandas, the merges that all cutoffs share done once."""
+    rows = pandas_features(read_frames(_paths(lake)), cutoffs)
+    rows.to_parquet(output, index=False, compression="zstd")
 
 
 PEERS: Mapping[str, Callable[[Lake, Sequence[datetime], Path], None]] = {
     "regulars": run_regulars,
     "sql": run_sql,
     "pandas": run_pandas,
+    "pandas_shared": run_pandas_shared,
 }
 
 
+def _paths(lake: Lake) -> dict[str, Path]:
+    return {name: lake.folder / lake.stored(name).file for name in NEEDED_FACTS}
+
+
 def peak_memory_bytes() -> int:
-    """Return the most memory this process has held; the kernel's figure for it, without its parent's."""
+    """Return the most memory this process has held, without what its parent held when it started it."""
     status = Path("/proc/self/status")
     if status.exists() and (found := re.search(r"VmHWM:\s+(\d+) kB", status.read_text(encoding="ascii"))):
         return int(found[1]) * 1024
     return getrusage(RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
-def main(peer: str, lake_folder: str, output: str, every: str) -> None:
-    """Run one peer at every n-th cutoff, the last one always among them."""
+def main(peer: str, lake_folder: str, output: str) -> None:
+    """Run one peer at the demo's cutoffs."""
     lake = Lake(Path(lake_folder))
-    cutoffs = default_cutoffs(lake.shop())[:: -int(every)]
+    cutoffs = default_cutoffs(lake.shop())
     ibis.duckdb.connect().disconnect()  # loads the backend, which counts as an import
-    started = time.perf_counter()
+    started, cpu_started = time.perf_counter(), time.process_time()
     PEERS[peer](lake, cutoffs, Path(output))
-    seconds = time.perf_counter() - started
-    print(json.dumps({"seconds": seconds, "peak_bytes": peak_memory_bytes(), "cutoff_count": len(cutoffs)}))
+    seconds, cpu_seconds = time.perf_counter() - started, time.process_time() - cpu_started
+    figures = {"seconds": seconds, "cpu_seconds": cpu_seconds}
+    print(json.dumps(figures | {"peak_bytes": peak_memory_bytes(), "cutoff_count": len(cutoffs)}))
 
 
 if __name__ == "__main__":

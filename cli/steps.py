@@ -83,16 +83,16 @@ def train(
 
 def materialize(home: Home, *, as_of: datetime | None = None, with_named_views: bool = False) -> datetime:
     """Bring the last snapshot at or before an instant into the online store."""
-    from features.build import SERVED_VIEW, materialize, snapshot_cutoffs
+    from features.build import SERVED_VIEW, materialize
     from features.store import open_store
     from serving.clock import Clock
 
     lake = Lake(home.lake)
-    snapshot_cutoffs(lake)
+    at = Clock.of(lake.shop(), as_of=as_of).now()
     with show.working("Materialize"):
         store = open_store(home)
         views = [view.name for view in store.list_feature_views()] if with_named_views else [SERVED_VIEW]
-        cutoff = materialize(store, home, as_of=Clock.of(lake.shop(), as_of=as_of).now(), views=views)
+        cutoff = materialize(store, home, as_of=at, views=views)
     show.console.print(f"Online store: features as of {cutoff:%Y-%m-%d %H:%M} UTC", highlight=False)
     return cutoff
 

@@ -212,12 +212,13 @@ def _is_zero_when_absent(feature: Feature) -> bool:
 
 
 def _with_ratios(wide: Table, features: Sequence[Feature]) -> Table:
-    for feature in features:
-        measure = feature.measure
-        if isinstance(measure, Ratio):
-            part, whole = (wide[name].cast("float64") for name in (measure.numerator, measure.denominator))
-            wide = wide.mutate(**{feature.name: part * measure.scale / whole.nullif(0)})
-    return wide
+    ratios = {feature.name: feature.measure for feature in features if isinstance(feature.measure, Ratio)}
+    return wide.mutate(**{name: _over(wide, ratio) for name, ratio in ratios.items()})
+
+
+def _over(wide: Table, ratio: Ratio) -> ibis.Value:
+    part, whole = (wide[name].cast("float64") for name in (ratio.numerator, ratio.denominator))
+    return part * ratio.scale / whole.nullif(0)
 
 
 def _as_float32(value: ibis.Value) -> ibis.Value:

@@ -230,7 +230,9 @@ def _orders(draw: st.DrawFn) -> Order:
 
 @st.composite
 def _events(draw: st.DrawFn) -> Event:
-    return Event(customer=draw(_CUSTOMERS), event=draw(st.sampled_from([CAMPAIGN, REDEMPTION, "Other"])), **draw(_times()))
+    return Event(
+        customer=draw(_CUSTOMERS), event=draw(st.sampled_from([CAMPAIGN, REDEMPTION, "Other"])), **draw(_times())
+    )
 
 
 def histories(*, min_orders: int = 0, max_orders: int = 14) -> st.SearchStrategy[History]:
@@ -244,5 +246,7 @@ def echoes_of(history: History) -> st.SearchStrategy[History]:
     if not history.orders:
         return st.just(History())
     hours = st.sampled_from([-2, -1, 0, 1])
-    echo = st.builds(lambda order, shift: replace(order, at=order.at + shift * DAY / 24), st.sampled_from(history.orders), hours)
+    echo = st.builds(
+        lambda order, shift: replace(order, at=order.at + shift * DAY / 24), st.sampled_from(history.orders), hours
+    )
     return st.lists(echo, max_size=4).map(lambda orders: History(tuple(orders)))

@@ -44,6 +44,14 @@ class Demo:
     ran: Ran
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep tests that share a costly fixture in one process: those of the demo's home, and those of each folder."""
+    for item in items:
+        on_demo = "demo" in getattr(item, "fixturenames", ())
+        item.add_marker(pytest.mark.xdist_group("demo" if on_demo else item.path.parent.name))
+
+
 @pytest.fixture(scope="session")
 def run_regulars():
     return regulars

@@ -34,7 +34,9 @@ def model_card(
     named = {model.features[int(key[1:])]: gain for key, gain in gains.items()}
     strongest = sorted(named, key=lambda name: -named[name])[:_SHOWN_FEATURES]
     unit = f" ({shop.currency})" if task.kind == "amount" else ""
-    return f"""# {model.registered_name}: {task.description.lower()} of {horizon.days} days
+    return f"""# {model.registered_name}, next {horizon.days} days
+
+{task.description}.
 
 **Verdict**: {"; ".join(evaluation.verdict)}.
 

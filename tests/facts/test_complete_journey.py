@@ -52,7 +52,9 @@ def test_known_figures(ingested, raw):
 def test_no_cent_is_lost(ingested, raw):
     _done, tables = ingested
     lines = tables["order_lines"]
-    found = lines.agg(net=lines.net_amount.sum(), off=lines.discount_amount.sum(), gross=lines.gross_amount.sum()).execute()
+    found = lines.agg(
+        net=lines.net_amount.sum(), off=lines.discount_amount.sum(), gross=lines.gross_amount.sum()
+    ).execute()
     # The lines set aside moved neither goods nor money, so the sums are those of the raw table.
     sold = raw["transactions"]
     assert cents(found["net"][0]) == Decimal(int((sold["sales_value"] * 100).round().sum())) / 100

@@ -43,7 +43,7 @@ class TestIngest:
     def test_every_row_received_is_kept_or_set_aside(self, lake):
         done = ingest(delivery(MIXED), lake)
         assert done.received == {name: len(rows) for name, rows in MIXED.items()}
-        aside = {name: 0 for name in FACTS}
+        aside = dict.fromkeys(FACTS, 0)
         for (table, _rule, kind), count in done.breaches.items():
             aside[table] += count if kind == "quarantine" else 0
         assert {name: done.stored[name].rows + aside[name] for name in FACTS} == done.received
@@ -92,7 +92,9 @@ class TestIngest:
     def test_a_missing_column_is_named(self, lake):
         sound = delivery(SOUND)
         tables = sound.tables | {"orders": sound.tables["orders"].rename(order_date="ordered_at")}
-        with pytest.raises(MissingColumns, match="'orders' of builders has no column 'ordered_at'; did you mean 'order"):
+        with pytest.raises(
+            MissingColumns, match="'orders' of builders has no column 'ordered_at'; did you mean 'order"
+        ):
             ingest(replace(sound, tables=tables), lake)
 
     def test_an_unknown_source_is_told_the_nearest(self):
@@ -176,7 +178,9 @@ class TestDamage:
     def test_a_manifest_that_is_none_is_named(self, lake, orders_file, content):
         assert orders_file.exists()
         (lake.folder / MANIFEST).write_text(content)
-        with pytest.raises(DamagedFile, match="manifest.json: it is not a manifest; remove .* and run `regulars ingest`"):
+        with pytest.raises(
+            DamagedFile, match=r"manifest\.json: it is not a manifest; remove .* and run `regulars ingest`"
+        ):
             lake.shop()
 
 

@@ -78,7 +78,9 @@ def test_descriptions_tell_features_apart():
 
 
 def test_a_misspelt_name_is_told_the_nearest():
-    with pytest.raises(UnknownName, match=r"no feature named 'oders_7d'; did you mean '\w+_7d'\?.*regulars features list"):
+    with pytest.raises(
+        UnknownName, match=r"no feature named 'oders_7d'; did you mean '\w+_7d'\?.*regulars features list"
+    ):
         feature("oders_7d")
     with pytest.raises(UnknownName, match=r"did you mean 'order_count_7d'\?.*shows all 93"):
         feature("order_cont_7d")

@@ -46,7 +46,9 @@ EVENTS = [
     Event(customer="ann", at=at(20)),
     Event(customer="ann", at=at(95, 12)),
     Event(customer="ann", event=REDEMPTION, at=at(97), received_at=at(98)),
-    Event(customer="ann", event=REDEMPTION, at=at(99), received_at=at(100)),  # its day is over at the cutoff, not before
+    Event(
+        customer="ann", event=REDEMPTION, at=at(99), received_at=at(100)
+    ),  # its day is over at the cutoff, not before
     Event(customer="ann", event="Product Viewed", at=at(99)),
     Event(customer="bob", at=at(100)),
     Event(customer="cem", at=at(50)),  # has no order: no row
@@ -150,7 +152,9 @@ def test_a_shop_without_facts_has_no_rows():
 
 
 def test_order_without_lines_is_an_order():
-    rows = snapshot(shop([Order(at=at(99), lines=())]), [CUTOFF], [feature("order_count_7d"), feature("spend_amount_7d")])
+    rows = snapshot(
+        shop([Order(at=at(99), lines=())]), [CUTOFF], [feature("order_count_7d"), feature("spend_amount_7d")]
+    )
     assert rows.execute()[["order_count_7d", "spend_amount_7d"]].to_numpy().tolist() == [[1.0, 0.0]]
 
 
@@ -198,4 +202,3 @@ class TestCompleteJourney:
         for name in ours.columns:
             # On this shop they agree bit for bit; nothing is rounded away.
             assert (ours[name].eq(oracle[name]) | (ours[name].isna() & oracle[name].isna())).all(), name
-
