@@ -43,7 +43,7 @@ clean: ## Remove the environment; the shop's state in .regulars stays
 
 # uv comes from the lock too, with its hash, and installs the rest.
 $(INSTALLED): requirements.lock pyproject.toml
-	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Regulars needs Python 3.11 or newer")'
+	$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info < (3, 14) else "Regulars needs Python 3.11 to 3.13: make PYTHON=python3.13")'
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	awk '/^[a-zA-Z]/ {take = /^uv==/} take' requirements.lock > .venv/uv.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r .venv/uv.lock

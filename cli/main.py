@@ -53,7 +53,7 @@ def _fail(sentence: str) -> None:
 
 
 @app.command()
-def demo(*, trials: Trials = 12, timeout: Timeout = 60.0, seed: Seed = 1) -> None:
+def demo(*, trials: Trials = 10, timeout: Timeout = 120.0, seed: Seed = 1) -> None:
     """From nothing to a served answer on a real shop's year, through every tool of the stack."""
     from cli.demo import run_demo
 
@@ -108,7 +108,7 @@ def train(
     horizon_days: Annotated[
         int | None, typer.Option(min=1, help="How far to look ahead; by default the shop's own gaps decide.")
     ] = None,
-    trials: Trials = 12,
+    trials: Trials = 10,
     timeout: Timeout = 120.0,
     seed: Seed = 1,
     force: Annotated[

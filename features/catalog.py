@@ -167,8 +167,11 @@ def of_theme(theme: str) -> tuple[Feature, ...]:
 
 
 def feature_hash(names: tuple[str, ...] = NAMES) -> str:
-    """Return one short hash of a feature list, names and order; a model and an online vector must agree on it."""
-    return short_hash(list(names))
+    """Return one short hash of a feature list: names, order, and what each measures.
+
+    A model and an online vector must agree on it; a description may change without changing it.
+    """
+    return short_hash([(n, repr(f.measure), f.window_days) if (f := BY_NAME.get(n)) else n for n in names])
 
 
 def definition_hash() -> str:

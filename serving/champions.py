@@ -88,10 +88,10 @@ def _check(model: TaskModel, task: str, label: str) -> None:
         raise UnusableChampion(label, f"it holds a model of {model.task!r} that predicts a {model.kind}")
     if model.kind == "amount" and not model.currency:
         raise UnusableChampion(label, "it names no currency")
-    if feature_hash(model.features) != model.feature_hash or model.gate.feature not in model.features:
-        raise UnusableChampion(label, f"{MODEL_FILE} contradicts itself; train again")
     if model.feature_hash != feature_hash():
         raise FeatureMismatch(label, model.feature_hash, feature_hash(), where="the catalog")
+    if feature_hash(model.features) != model.feature_hash or model.gate.feature not in model.features:
+        raise UnusableChampion(label, f"{MODEL_FILE} contradicts itself; train again")
 
 
 def _folder(home: Home, task: str, version: str) -> Path:

@@ -33,37 +33,47 @@ def model_card(
     gains = model.booster.get_score(importance_type="total_gain")
     named = {model.features[int(key[1:])]: gain for key, gain in gains.items()}
     strongest = sorted(named, key=lambda name: -named[name])[:_SHOWN_FEATURES]
-    unit = f" ({shop.currency})" if task.kind == "amount" else ""
-    return f"""# {model.registered_name}, next {horizon.days} days
+    unit = f" (errors in {shop.currency})" if task.kind == "amount" else ""
+    return f"""## {model.registered_name}, next {horizon.days} days
 
 {task.description}.
 
-**Verdict**: {"; ".join(evaluation.verdict)}.
+{_bullets(evaluation.verdict)}
 
-**Shop** {shop.name}, observed {shop.observed_from:%Y-%m-%d} to {shop.observed_until:%Y-%m-%d}.
-**Horizon** {horizon.days} days: {horizon.reason}.
-**Trained** on {row_count:,} customer-cutoffs, {len(splits.train)} cutoffs from {splits.train[0]:%Y-%m-%d} to \
+- **Shop** {shop.name}, observed {shop.observed_from:%Y-%m-%d} to {shop.observed_until:%Y-%m-%d}.
+- **Horizon** {horizon.days} days: {horizon.reason}.
+- **Trained** on {row_count:,} customer-cutoffs, {len(splits.train)} cutoffs from {splits.train[0]:%Y-%m-%d} to \
 {splits.train[-1]:%Y-%m-%d}; validated on {", ".join(f"{fold.validation:%Y-%m-%d}" for fold in splits.folds)}; \
 tested once on {splits.test:%Y-%m-%d}, {len(evaluation.actual):,} customers.
-**Answers for** customers with {model.gate}.
-**Search** {len(found.trials)} trials, ended by the {found.ended_by}; mean validation {task.search_metric} \
-{found.value:.4f} ({", ".join(f"{value:.4f}" for value in found.fold_values)}).
-**Calibration** {model.calibration.method}, fitted on the validation cutoffs.
-**Features** {len(model.features)}, list hash `{model.feature_hash}`.
+- **Answers for** customers with at least {model.gate.at_least:g} of these: {model.gate.said}.
+- **Search** ended by the {found.ended_by}; mean validation {task.search_metric} {found.value:.4f} \
+({", ".join(f"{value:.4f}" for value in found.fold_values)}).
+- **Calibration** {_calibrated(model)}.
+- **Features** {len(model.features)}, list hash `{model.feature_hash}`.
 
-## On the test cutoff, with bootstrap 95 % intervals{unit}
+### On the test cutoff, with bootstrap 95 % intervals{unit}
 
 {_metric_table(task, evaluation)}
 
-## What it goes by
+### What it goes by
 
 {", ".join(f"`{name}`" for name in strongest)} (by total gain).
 
-## Limits
+### Limits
 
-Intervals are over the customers of one test cutoff: another season may differ by more. A score is a forecast, not an
+Intervals are over the customers of one test cutoff: another season may differ by more. A score is a forecast, not an \
 effect: it does not say that treating a customer changes the outcome.
 """
+
+
+def _bullets(sentences: tuple[str, ...]) -> str:
+    verdict, *grounds = sentences
+    return "\n".join([f"**Verdict**: {verdict}", "", *[f"- {ground}" for ground in grounds]])
+
+
+def _calibrated(model: TaskModel) -> str:
+    method = model.calibration.method
+    return "none" if method == "none" else f"{method}, fitted on out-of-time predictions of the validation cutoffs"
 
 
 def _metric_table(task: Task, evaluation: Evaluation) -> str:

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from facts.errors import GateFailed
 from facts.lake import Lake
 from features.build import ADVICE
-from features.store import SNAPSHOTS, quietly
+from features.frame import features_as_of
+from features.store import SNAPSHOTS
 from scoring.answers import FeatureMismatch
 from training.tasks import Task
 
@@ -104,12 +105,7 @@ def build_training_set(
     """
     features = service_features(store, task)
     labels = build_labels(lake, task, cutoffs, horizon_days=horizon_days)
-    entities = labels.rename(columns={"cutoff": "event_timestamp"})
-    service = store.get_feature_service(f"regulars-{task.name}")
-    with quietly():
-        joined = store.get_historical_features(entity_df=entities, features=service).to_df()
-    # Feast does not keep the order of the entities.
-    joined = joined.rename(columns={"event_timestamp": "cutoff"}).sort_values(["cutoff", "customer_id"])
+    joined = features_as_of(store, labels, service=f"regulars-{task.name}")
     joined = joined[joined[task.gate.feature] >= task.gate.at_least]
     frame = joined[["customer_id", "cutoff", *features, "label"]].reset_index(drop=True)
     _check_enough(frame, task)

@@ -140,7 +140,9 @@ def _train_anew(
     on_step("training set")
     data = build_training_set(store, Lake(home.lake), task, splits.cutoffs, horizon_days=plan.horizon.days)
     title = tracking.run_name(shop.name, plan.horizon.days, at=datetime.now().astimezone())
-    with mlflow.start_run(experiment_id=experiment, run_name=title, tags={tracking.KEY_TAG: key}) as run:
+    with mlflow.start_run(
+        experiment_id=experiment, run_name=title, tags={tracking.KEY_TAG: key, "task": task.name, "shop": shop.name}
+    ) as run:
         found = search(
             task,
             data,
@@ -167,6 +169,7 @@ def _train_anew(
             row_count=len(train_rows.frame),
         )  # fmt: skip
         mlflow.set_tag("mlflow.note.content", card)
+        mlflow.set_tag("verdict", evaluation.verdict[0])
         tags = {
             tracking.KEY_TAG: key,
             "verdict": "champion" if evaluation.is_champion else "refused",
@@ -249,6 +252,12 @@ def _log_run(
     tracking.log_figures(_figures(plan, found, evaluation, model, test_rows))
 
 
+def _raw_unit(objective: str, *, currency: str | None) -> str:
+    """Return what one unit of a raw score is, before the objective's link."""
+    links = {"binary:logistic": "log-odds", "reg:tweedie": f"log of {currency}"}
+    return links.get(objective, str(currency))
+
+
 def _metrics(evaluation: Evaluation) -> dict[str, float]:
     metrics: dict[str, float] = {}
     for predictor, measured in evaluation.estimates.items():
@@ -270,7 +279,7 @@ def _figures(
     sample = test_rows.matrix[:SHAP_ROWS]
     gains = model.booster.get_score(importance_type="total_gain")
     gain = [float(gains.get(f"f{index}", 0.0)) for index in range(len(model.features))]
-    unit = "log-odds" if task.kind == "probability" else "raw score"
+    unit = _raw_unit(str(found.params["objective"]), currency=model.currency)
     gate_estimates = {name: measured[task.gate_metric] for name, measured in evaluation.estimates.items()}
     figures = {
         "gain": plots.gain_plot(actual, predicted, baselines, subject=subject),

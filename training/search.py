@@ -47,7 +47,7 @@ class Budget:
     Only a search that its trials end is the same every time.
     """
 
-    trials: int = 12
+    trials: int = 10
     timeout_seconds: float = 120.0
 
 
@@ -155,7 +155,7 @@ def _run_trials(
     on_trial(done)
     for number in range(done, budget.trials):
         if time.monotonic() - started > budget.timeout_seconds:
-            return f"time budget of {budget.timeout_seconds:g} s after {number} trials"
+            return f"time budget of {budget.timeout_seconds:g} s, after {number} of {budget.trials} trials"
         if number == 0:
             study.enqueue_trial({**DEFAULTS, "objective": task.objectives[0]}, skip_if_exists=True)
         study.sampler = optuna.samplers.TPESampler(seed=seed * 10_007 + number, n_startup_trials=RANDOM_TRIALS)
@@ -165,7 +165,7 @@ def _run_trials(
         trial.set_user_attr("rounds", [rounds for _, rounds in fitted])
         study.tell(trial, float(np.mean([_value(task, p, f.actual) for (p, _), f in zip(fitted, folds, strict=True)])))
         on_trial(number + 1)
-    return f"trial budget of {budget.trials}"
+    return f"budget of {budget.trials} trial{'' if budget.trials == 1 else 's'}"
 
 
 def _suggest(trial: optuna.Trial, task: Task) -> dict[str, Any]:

@@ -150,8 +150,8 @@ def crown(client: MlflowClient, name: str, version: str) -> None:
 
 
 def run_name(shop: str, horizon_days: int, *, at: datetime) -> str:
-    """Return a name that says when, where and how far."""
-    return f"{at:%Y-%m-%d %H:%M} {shop}, {horizon_days} days"
+    """Return a name that says how far, where and when."""
+    return f"{horizon_days} days, {shop}, {at:%Y-%m-%d %H:%M}"
 
 
 def _requirements() -> list[str]:

@@ -11,8 +11,8 @@ from facts.home import Home
 from facts.lake import Lake
 
 COMMANDS = [
-    [], ["demo"], ["ingest"], ["features"], ["features", "build"], ["features", "list"], ["features", "show"], ["train"],
-    ["materialize"], ["score"], ["serve"], ["ui"], ["status"],
+    [], ["demo"], ["ingest"], ["features"], ["features", "build"], ["features", "list"], ["features", "show"],
+    ["train"], ["materialize"], ["score"], ["serve"], ["ui"], ["status"],
 ]  # fmt: skip
 
 
@@ -41,7 +41,7 @@ def test_every_command_has_help(run_regulars, empty_home, command):
         (["features", "list", "--theme", "ryhthm"], "no theme named 'ryhthm'; did you mean 'rhythm'?"),
         (["score", "--output", "/nowhere/x.parquet"], "there is no folder /nowhere"),
         (["score", "--output", "scores.xls"], "its name ends in '.xls'; known: .parquet, .csv"),
-        (["score", "--output", "scores.parquet"], "there is no lake yet; run `regulars ingest complete-journey` first"),
+        (["score", "--output", "scores.parquet"], "there is no lake yet; run `regulars ingest complete-journey`"),
         (["score", "--as-of", "soon", "--output", "x.parquet"], "'soon' is not an instant"),
         (["train"], "there is no lake yet"),
         (["features", "build"], "there is no lake yet"),
@@ -90,8 +90,8 @@ def test_a_damaged_manifest_is_named(run_regulars, copied):
 
 
 @pytest.mark.parametrize("name", ["booster.ubj", "model.json"])
-def test_a_damaged_model_is_named(run_regulars, demo, copied, tmp_path, name):
-    """MLflow's artifact addresses are absolute, so the copy's registry still names the demo's files: mend them after."""
+def test_a_damaged_model_is_named(run_regulars, demo, tmp_path, name):
+    """MLflow's artifact addresses are absolute: damage the demo's own files, and mend them after."""
     from serving.champions import champion_version
 
     assert champion_version(demo.home, "repurchase") == "1"

@@ -16,7 +16,14 @@ from training.tasks import TASKS
 
 def test_it_goes_the_whole_way_and_says_what_it_cost(demo):
     out = demo.ran.out
-    for said in ("the line moves goods or money", "customer_rhythm", "regulars-repurchase/1", "POST /v1/score", "peak memory", "make serve"):
+    for said in (
+        "the line moves goods or money",
+        "customer_rhythm",
+        "regulars-repurchase/1",
+        "POST /v1/score",
+        "peak memory",
+        "make serve",
+    ):
         assert said in out
     assert "Traceback" not in demo.ran.err
 
@@ -43,7 +50,7 @@ def test_every_task_leaves_a_run_that_a_person_can_read(demo, name):
     assert run.info.status == "FINISHED"
     assert {d.tags[0].value for d in run.inputs.dataset_inputs} == {"training", "test"}
     assert all(d.dataset.digest for d in run.inputs.dataset_inputs)
-    assert "## On the test cutoff" in version.description
+    assert "### On the test cutoff" in version.description
     assert version.tags["verdict"] == ("champion" if report["is_champion"] else "refused")
     for measures in report["estimates"].values():
         assert all(m["low"] <= m["high"] for m in measures.values())
@@ -75,7 +82,7 @@ def test_label_windows_end_before_what_comes_after(demo):
         assert test + horizon <= pd.Timestamp(Lake(demo.home.lake).shop().observed_until)
 
 
-def test_a_second_run_changes_nothing(demo, run_regulars, tmp_path):
+def test_a_second_run_changes_nothing(demo, run_regulars):
     home = demo.home
     before = (home.lake / "manifest.json").read_text()
     for command in (["ingest"], ["features", "build"], ["train", "--trials", "1"]):

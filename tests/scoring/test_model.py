@@ -118,7 +118,9 @@ def test_reasons_are_the_strongest_and_their_shares_add_up(model, rows):
 def test_each_status_and_its_reason(model, rows):
     matrix = rows[:4].copy()
     matrix[3, 0] = 0
-    found = answer(_rows(model, matrix, [NOW, None, NOW - TTL - timedelta(seconds=1), NOW]), {"repurchase": model}, at=NOW, ttl=TTL)
+    found = answer(
+        _rows(model, matrix, [NOW, None, NOW - TTL - timedelta(seconds=1), NOW]), {"repurchase": model}, at=NOW, ttl=TTL
+    )
     assert found.statuses == ("ok", "unknown_customer", "stale_features", "insufficient_data")
     assert found.details[0] is None
     assert found.details[3] == "orders in the last 365 days: needed at least 1, found 0"

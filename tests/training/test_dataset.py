@@ -45,7 +45,9 @@ def test_what_happened_before_the_cutoff_is_no_label(history):
     for customer in customers:
         placed = [o for o in history.orders if o.customer == customer and at(10) <= o.at < at(24)]
         assert done.loc[customer, "order_count"] == len(placed)
-        assert done.loc[customer, "net_amount"] == sum((Decimal(line.net) for o in placed for line in o.lines), Decimal(0))
+        assert done.loc[customer, "net_amount"] == sum(
+            (Decimal(line.net) for o in placed for line in o.lines), Decimal(0)
+        )
 
 
 @pytest.mark.parametrize(
@@ -65,7 +67,12 @@ def test_too_little_names_the_gate(task, labels, customers, said):
 
 def test_rows_of_some_cutoffs():
     frame = pd.DataFrame(
-        {"customer_id": ["a", "a", "b"], "cutoff": pd.DatetimeIndex([at(1), at(2), at(2)]), "f": [1.0, np.nan, 3.0], "label": [0.0, 1.0, 1.0]}
+        {
+            "customer_id": ["a", "a", "b"],
+            "cutoff": pd.DatetimeIndex([at(1), at(2), at(2)]),
+            "f": [1.0, np.nan, 3.0],
+            "label": [0.0, 1.0, 1.0],
+        }
     )
     later = TrainingSet(frame, ("f",)).at([at(2)])
     assert later.label.tolist() == [1, 1]
