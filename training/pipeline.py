@@ -249,7 +249,7 @@ def _log_run(
     mlflow.log_dict(dict(report), tracking.REPORT)
     mlflow.log_dict({"features": list(model.features), "hash": model.feature_hash}, "features.json")
     mlflow.log_text(evaluation.deciles.to_csv(index=False), "deciles.csv")
-    tracking.log_figures(_figures(plan, found, evaluation, model, test_rows))
+    tracking.log_figures(_figures(plan, found, evaluation, model, train_rows, test_rows))
 
 
 def _raw_unit(objective: str, *, currency: str | None) -> str:
@@ -270,7 +270,12 @@ def _metrics(evaluation: Evaluation) -> dict[str, float]:
 
 
 def _figures(
-    plan: Plan, found: Found, evaluation: Evaluation, model: TaskModel, test_rows: TrainingSet
+    plan: Plan,
+    found: Found,
+    evaluation: Evaluation,
+    model: TaskModel,
+    train_rows: TrainingSet,
+    test_rows: TrainingSet,
 ) -> dict[str, Figure]:
     task, actual = plan.task, evaluation.actual
     subject = plots.Subject(kind=task.kind, outcome=task.outcome, horizon_days=plan.horizon.days)
@@ -285,7 +290,7 @@ def _figures(
         "gain": plots.gain_plot(actual, predicted, baselines, subject=subject),
         "decile": plots.decile_plot(actual, predicted, subject=subject),
         "feature_importance": plots.importance_plot(
-            model.features, gain, subject=subject, row_count=len(test_rows.frame)
+            model.features, gain, subject=subject, row_count=len(train_rows.frame)
         ),
         "shap_summary": plots.shap_summary_plot(
             model.features, model.contributions(sample), sample, subject=subject, unit=unit

@@ -266,8 +266,8 @@ def _gain_title(first_tenth: Mapping[str, float], *, subject: Subject) -> str:
     (model, share), *others = first_tenth.items()
     if np.isnan(share):
         return f"No {subject.outcome} was observed"
-    best = f"; best baseline {100 * max(other for _, other in others):.0f}%" if others else ""
-    return f"The top 10% by {model} hold {100 * share:.0f}% of all {subject.outcome}{best}"
+    best = f"; best baseline {100 * max(other for _, other in others):.1f}%" if others else ""
+    return f"The top 10% by {model} hold {100 * share:.1f}% of all {subject.outcome}{best}"
 
 
 def _styled(axes: Axes) -> Axes:

@@ -201,7 +201,7 @@ class TestMarks:
     def test_the_top_decile_in_words(self):
         actual = np.repeat([1, 0, 0, 0, 0], 20)
         figure = gain_plot(actual, np.arange(100, 0, -1), {"chance": np.ones(100)}, subject=REPURCHASE)
-        assert words(figure)[0] == "The top 10% by model hold 50% of all repurchase; best baseline 10%"
+        assert words(figure)[0] == "The top 10% by model hold 50.0% of all repurchase; best baseline 10.0%"
         assert words(decile_plot(actual, np.arange(100, 0, -1), subject=REPURCHASE))[0].startswith(
             "The top decile has 5.0 times"
         )
