@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -10,10 +11,11 @@ from typing import TYPE_CHECKING
 import ibis
 import pandas as pd
 
+import features.snapshot
 from facts.errors import GateFailed, NotYet
 from facts.home import Home
-from facts.lake import Lake, Shop, Stored
-from features.catalog import NAMES, definition_hash, feature_hash
+from facts.lake import Lake, Shop, Stored, short_hash
+from features.catalog import FEATURES, NAMES, feature_hash
 from features.snapshot import NEEDED_FACTS, snapshot
 from features.store import SNAPSHOTS, TTL, VECTORS, let_readers_pass, quietly
 
@@ -59,7 +61,7 @@ def build_snapshots(lake: Lake, cutoffs: Iterable[datetime] | None = None) -> Bu
     chosen = tuple(cutoffs) if cutoffs is not None else default_cutoffs(lake.shop())
     made_from = {
         "facts": lake.digest(*NEEDED_FACTS),
-        "definitions": definition_hash(),
+        "definitions": _definitions(),
         "cutoffs": [cutoff.isoformat() for cutoff in chosen],
     }
     if (stored := _standing(lake, made_from)) is not None:
@@ -105,6 +107,11 @@ def materialize(store: FeatureStore, home: Home, *, as_of: datetime, views: Sequ
         store.materialize(start_date=cutoff - TTL, end_date=end, feature_views=list(views))
     let_readers_pass(home)
     return cutoff
+
+
+def _definitions() -> str:
+    """Return one short hash of what the features mean: their records, and the code that compiles them."""
+    return short_hash([[repr(feature) for feature in FEATURES], inspect.getsource(features.snapshot)])
 
 
 def _standing(lake: Lake, made_from: Mapping[str, object]) -> Stored | None:

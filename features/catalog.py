@@ -172,8 +172,3 @@ def feature_hash(names: tuple[str, ...] = NAMES) -> str:
     A model and an online vector must agree on it; a description may change without changing it.
     """
     return short_hash([(n, repr(f.measure), f.window_days) if (f := BY_NAME.get(n)) else n for n in names])
-
-
-def definition_hash() -> str:
-    """Return one short hash of what the features mean; a snapshot made under another one is out of date."""
-    return short_hash([repr(feature) for feature in FEATURES])

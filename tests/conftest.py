@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 from facts.home import PROJECT, Home
 
@@ -44,12 +46,18 @@ class Demo:
     ran: Ran
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+ON_THE_DEMO = ("tests/e2e/", "tests/cli/test_cli.py", "tests/contracts/test_parity.py", "tests/notebooks/")
+
+
+class ByRoom(LoadScopeScheduling):
     """Keep tests that share a costly fixture in one process: those of the demo's home, and those of each folder."""
-    for item in items:
-        on_demo = "demo" in getattr(item, "fixturenames", ())
-        item.add_marker(pytest.mark.xdist_group("demo" if on_demo else item.path.parent.name))
+
+    def _split_scope(self, nodeid: str) -> str:
+        return "demo" if nodeid.startswith(ON_THE_DEMO) else nodeid.rsplit("/", 1)[0]
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:
+    return ByRoom(config, log)
 
 
 @pytest.fixture(scope="session")

@@ -94,11 +94,10 @@ def test_another_feature_list_is_refused(workshop: Home, enthrone: Enthrone, ser
 @pytest.mark.parametrize(
     ("changed", "said"),
     [
-        ({"feature_hash": "0123456789ab"}, "model.json contradicts itself"),
         ({"gate": Gate(feature="order_count_91d", at_least=1, said="orders")}, "model.json contradicts itself"),
         ({"kind": "amount"}, "it holds a model of 'churn' that predicts a amount"),
     ],
-    ids=["hash", "gate", "kind"],
+    ids=["gate", "kind"],
 )
 def test_a_model_that_is_not_what_it_says(
     workshop: Home, enthrone: Enthrone, changed: dict[str, object], said: str
