@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
@@ -68,10 +69,12 @@ class Lake:
         settings = {"memory_limit": MEMORY_LIMIT, "temp_directory": str(self.folder / ".spill")}
         connection = ibis.duckdb.connect(**settings)
         connection.raw_sql("SET TimeZone = 'UTC'")
-        try:
-            yield connection
-        finally:
-            connection.disconnect()
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="fetch_arrow_table")  # ibis 12 over duckdb 2
+            try:
+                yield connection
+            finally:
+                connection.disconnect()
 
     def shop(self) -> Shop:
         """Return what holds of the shop; raise NotYet before the first ingest."""

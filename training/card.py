@@ -40,6 +40,8 @@ def model_card(
 
 {_bullets(evaluation.verdict)}
 
+### How it was made
+
 - **Shop** {shop.name}, observed {shop.observed_from:%Y-%m-%d} to {shop.observed_until:%Y-%m-%d}.
 - **Horizon** {horizon.days} days: {horizon.reason}.
 - **Trained** on {row_count:,} customer-cutoffs, {len(splits.train)} cutoffs from {splits.train[0]:%Y-%m-%d} to \
@@ -78,7 +80,7 @@ def _calibrated(model: TaskModel) -> str:
 
 def _metric_table(task: Task, evaluation: Evaluation) -> str:
     names = list(evaluation.estimates)
-    head = "| metric | " + " | ".join(names) + " |\n|---" * 1 + "|---" * len(names) + "|"
+    head = "| metric | " + " | ".join(name.replace("_", " ") for name in names) + " |\n|---" * 1 + "|---" * len(names) + "|"
     rows = [
         f"| {metric} | "
         + " | ".join(_said(evaluation.estimates[name][metric], bold=name == MODEL) for name in names)
