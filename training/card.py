@@ -80,7 +80,13 @@ def _calibrated(model: TaskModel) -> str:
 
 def _metric_table(task: Task, evaluation: Evaluation) -> str:
     names = list(evaluation.estimates)
-    head = "| metric | " + " | ".join(name.replace("_", " ") for name in names) + " |\n|---" * 1 + "|---" * len(names) + "|"
+    head = (
+        "| metric | "
+        + " | ".join(name.replace("_", " ") for name in names)
+        + " |\n|---" * 1
+        + "|---" * len(names)
+        + "|"
+    )
     rows = [
         f"| {metric} | "
         + " | ".join(_said(evaluation.estimates[name][metric], bold=name == MODEL) for name in names)

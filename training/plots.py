@@ -185,7 +185,7 @@ def shap_summary_plot(
     drawn = np.sort(np.random.default_rng(seed).permutation(len(table))[:SHAP_POINTS])
     shown = f"{len(top)} of {len(names)} features · each dot a customer, {len(drawn):,} drawn"
     figure = _figure(
-        f"{names[top[0]]} moves the score most: by {np.abs(table[:, top[0]]).mean():.2g} {unit} on average",
+        f"{names[top[0]]} moves the score most: by {_figure_of(float(np.abs(table[:, top[0]]).mean()))} {unit} on average",
         f"{_whom(subject, len(table))} · {shown}",
     )
     axes = _styled(figure.subplots())
@@ -283,6 +283,10 @@ def _styled(axes: Axes) -> Axes:
 def _line(row: int) -> dict[str, Any]:
     """Choose colour and dashes of one series of several: never by colour alone."""
     return {"color": SERIES[row % len(SERIES)], "linestyle": LINES[row % len(LINES)]}
+
+
+def _figure_of(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.2g}"  # noqa: PLR2004 - no powers of ten in a title
 
 
 def _whom(subject: Subject, row_count: int) -> str:
