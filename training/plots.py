@@ -184,8 +184,9 @@ def shap_summary_plot(
     top = np.argsort(-np.abs(table).mean(axis=0), kind="stable")[:SHAP_ROWS]
     drawn = np.sort(np.random.default_rng(seed).permutation(len(table))[:SHAP_POINTS])
     shown = f"{len(top)} of {len(names)} features · each dot a customer, {len(drawn):,} drawn"
+    strongest = float(np.abs(table[:, top[0]]).mean())
     figure = _figure(
-        f"{names[top[0]]} moves the score most: by {_figure_of(float(np.abs(table[:, top[0]]).mean()))} {unit} on average",
+        f"{names[top[0]]} moves the score most: by {_figure_of(strongest)} {unit} on average",
         f"{_whom(subject, len(table))} · {shown}",
     )
     axes = _styled(figure.subplots())
