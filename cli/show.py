@@ -42,7 +42,8 @@ def working(what: str) -> Iterator[Any]:
 
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], *, right: Sequence[str] = ()) -> None:
     """Print a table; the columns named in `right` are figures."""
-    drawn = Table(title=title, title_justify="left", title_style="bold")
+    console.print(title, style="bold", highlight=False)
+    drawn = Table()
     for column in columns:
         drawn.add_column(column, justify="right" if column in right else "left", overflow="fold")
     for row in rows:

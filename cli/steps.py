@@ -63,12 +63,13 @@ def train(
     """Train some tasks and print what was measured of each."""
     from features.store import apply_definitions
     from training import pipeline
+    from training.plan import plan as plan_training
     from training.search import Budget
     from training.tasks import TASKS, task
 
     chosen = list(TASKS) if names == ["all"] else [task(name).name for name in dict.fromkeys(names)]
     budget = Budget(trials=trials, timeout_seconds=timeout_seconds)
-    plans = pipeline.plan(Lake(home.lake), chosen, horizon_days=horizon_days, budget=budget, seed=seed)
+    plans = plan_training(Lake(home.lake), chosen, horizon_days=horizon_days, budget=budget, seed=seed)
     store = apply_definitions(home)
     trained = []
     for plan in plans:

@@ -7,29 +7,19 @@ Mitchell et al. (2019), "Model cards for model reporting".
 
 from __future__ import annotations
 
-from facts.lake import Shop
 from scoring.model import TaskModel
 from training.evaluation import MODEL, Evaluation
 from training.metrics import METRICS, Estimate
-from training.search import Found
-from training.splits import Splits
-from training.tasks import Horizon, Task
+from training.result import Result
+from training.tasks import Task
 
 _SHOWN_FEATURES = 10
 
 
-def model_card(
-    task: Task,
-    model: TaskModel,
-    *,
-    shop: Shop,
-    horizon: Horizon,
-    splits: Splits,
-    found: Found,
-    evaluation: Evaluation,
-    row_count: int,
-) -> str:
+def model_card(result: Result) -> str:
     """Write the card in Markdown."""
+    plan, shop, found, evaluation, model = result.plan, result.shop, result.found, result.evaluation, result.model
+    task, horizon, splits = plan.task, plan.horizon, plan.splits
     gains = model.booster.get_score(importance_type="total_gain")
     named = {model.features[int(key[1:])]: gain for key, gain in gains.items()}
     strongest = sorted(named, key=lambda name: -named[name])[:_SHOWN_FEATURES]
@@ -44,8 +34,8 @@ def model_card(
 
 - **Shop** {shop.name}, observed {shop.observed_from:%Y-%m-%d} to {shop.observed_until:%Y-%m-%d}.
 - **Horizon** {horizon.days} days: {horizon.reason}.
-- **Trained** on {row_count:,} customer-cutoffs, {len(splits.train)} cutoffs from {splits.train[0]:%Y-%m-%d} to \
-{splits.train[-1]:%Y-%m-%d}; validated on {", ".join(f"{fold.validation:%Y-%m-%d}" for fold in splits.folds)}; \
+- **Trained** on {len(result.train_rows.frame):,} customer-cutoffs, {len(splits.train)} cutoffs \
+from {splits.train[0]:%Y-%m-%d} to {splits.train[-1]:%Y-%m-%d}; validated on {", ".join(f"{fold.validation:%Y-%m-%d}" for fold in splits.folds)}; \
 tested once on {splits.test:%Y-%m-%d}, {len(evaluation.actual):,} customers.
 - **Answers for** customers with at least {model.gate.at_least:g} of these: {model.gate.said}.
 - **Search** ended by the {found.ended_by}; mean validation {task.search_metric} {found.value:.4f} \

@@ -18,7 +18,6 @@ import numpy as np
 import pandas as pd
 
 from facts.home import PROJECT, Home
-from features.store import quietly
 from scoring.model import TaskModel, write_model
 from training.dataset import TrainingSet
 
@@ -135,12 +134,18 @@ def log_model(model: TaskModel, example: TrainingSet) -> str:
 
 
 def register(client: MlflowClient, uri: str, model: TaskModel, *, card: str, tags: Mapping[str, str]) -> str:
-    """Register a logged model with its card, and return its version."""
+    """Register a logged model, its card and tags in one step, and return its version."""
     import mlflow
+    from mlflow.exceptions import MlflowException
 
-    with quietly():
-        version = mlflow.register_model(uri, model.registered_name, tags=dict(tags))
-    client.update_model_version(model.registered_name, version.version, description=card)
+    name, logged = model.registered_name, mlflow.get_logged_model(uri.removeprefix("models:/"))
+    try:
+        client.get_registered_model(name)
+    except MlflowException:
+        client.create_registered_model(name)
+    version = client.create_model_version(
+        name, uri, logged.source_run_id, tags=dict(tags), description=card, model_id=logged.model_id
+    )
     return str(version.version)
 
 

@@ -1,0 +1,111 @@
+"""What came of a training, and the forms in which it is shown: report, metrics, plots."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from facts.lake import Shop
+from scoring.model import TaskModel
+from training import plots
+from training.dataset import TrainingSet
+from training.evaluation import MODEL, Evaluation
+from training.metrics import METRICS
+from training.plan import Plan
+from training.search import Found
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+SHAP_ROWS = 1000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """A trained model with all that led to it and all that was measured of it."""
+
+    plan: Plan
+    shop: Shop
+    found: Found
+    model: TaskModel
+    evaluation: Evaluation
+    train_rows: TrainingSet
+    test_rows: TrainingSet
+
+
+def build_report(result: Result) -> dict[str, Any]:
+    """Build `report.json`: what was trained on what, and everything that was measured."""
+    plan, found, evaluation = result.plan, result.found, result.evaluation
+    return {
+        "task": plan.task.name,
+        "shop": result.shop.name,
+        "horizon_days": plan.horizon.days,
+        "horizon_reason": plan.horizon.reason,
+        "train_cutoffs": [cutoff.isoformat() for cutoff in plan.splits.train],
+        "validation_cutoffs": [fold.validation.isoformat() for fold in plan.splits.folds],
+        "test_cutoff": plan.splits.test.isoformat(),
+        "train_rows": len(result.train_rows.frame),
+        "test_rows": len(evaluation.actual),
+        "params": {**found.params, "rounds": found.rounds},
+        "search": {"metric": plan.task.search_metric, "value": found.value, "folds": found.fold_values},
+        "search_ended_by": found.ended_by,
+        "trials": len(found.trials),
+        "calibration": result.model.calibration.method,
+        "feature_hash": result.model.feature_hash,
+        "estimates": {p: {m: asdict(e) for m, e in ms.items()} for p, ms in evaluation.estimates.items()},
+        "comparisons": [asdict(comparison) | {"holds": comparison.holds} for comparison in evaluation.comparisons],
+        "is_champion": evaluation.is_champion,
+        "verdict": evaluation.verdict,
+    }
+
+
+def build_metrics(result: Result) -> dict[str, float]:
+    """Build the metrics of a run: the model's with their intervals, each baseline's under its name."""
+    metrics: dict[str, float] = {}
+    for predictor, measured in result.evaluation.estimates.items():
+        prefix = "" if predictor == MODEL else f"{predictor}."
+        for name, estimate in measured.items():
+            metrics[f"{prefix}{name}"] = estimate.value
+            if predictor == MODEL:
+                metrics |= {f"{name}_low": estimate.low, f"{name}_high": estimate.high}
+    return metrics
+
+
+def build_figures(result: Result) -> dict[str, Figure]:
+    """Draw the plots of a run, by name."""
+    plan, found, evaluation, model = result.plan, result.found, result.evaluation, result.model
+    task, actual = plan.task, evaluation.actual
+    subject = plots.Subject(kind=task.kind, outcome=task.outcome, horizon_days=plan.horizon.days)
+    predicted = evaluation.predictions[MODEL]
+    baselines = {name: scores for name, scores in evaluation.predictions.items() if name != MODEL}
+    sample = result.test_rows.matrix[:SHAP_ROWS]
+    gains = model.booster.get_score(importance_type="total_gain")
+    gain = [float(gains.get(f"f{index}", 0.0)) for index in range(len(model.features))]
+    unit = _raw_unit(str(found.params["objective"]), currency=model.currency)
+    gate_estimates = {name: measured[task.gate_metric] for name, measured in evaluation.estimates.items()}
+    figures = {
+        "gain": plots.gain_plot(actual, predicted, baselines, subject=subject),
+        "decile": plots.decile_plot(actual, predicted, subject=subject),
+        "feature_importance": plots.importance_plot(
+            model.features, gain, subject=subject, row_count=len(result.train_rows.frame)
+        ),
+        "shap_summary": plots.shap_summary_plot(
+            model.features, model.contributions(sample), sample, subject=subject, unit=unit
+        ),
+        "comparison": plots.metric_comparison_plot(
+            METRICS[task.kind][task.gate_metric], gate_estimates, subject=subject, row_count=len(actual)
+        ),
+    }
+    if len(found.trials):
+        figures["optimisation_history"] = plots.optimisation_plot(
+            found.trials, objective=task.search_metric, direction=found.direction, subject=subject
+        )
+    if task.kind == "probability":
+        figures["calibration"] = plots.calibration_plot(actual, {"calibrated": predicted}, subject=subject)
+    return figures
+
+
+def _raw_unit(objective: str, *, currency: str | None) -> str:
+    """Return what one unit of a raw score is, before the objective's link."""
+    links = {"binary:logistic": "log-odds", "reg:tweedie": f"log of {currency}"}
+    return links.get(objective, str(currency))
