@@ -35,7 +35,8 @@ def model_card(result: Result) -> str:
 - **Shop** {shop.name}, observed {shop.observed_from:%Y-%m-%d} to {shop.observed_until:%Y-%m-%d}.
 - **Horizon** {horizon.days} days: {horizon.reason}.
 - **Trained** on {len(result.train_rows.frame):,} customer-cutoffs, {len(splits.train)} cutoffs \
-from {splits.train[0]:%Y-%m-%d} to {splits.train[-1]:%Y-%m-%d}; validated on {", ".join(f"{fold.validation:%Y-%m-%d}" for fold in splits.folds)}; \
+from {splits.train[0]:%Y-%m-%d} to {splits.train[-1]:%Y-%m-%d}; \
+validated on {", ".join(f"{fold.validation:%Y-%m-%d}" for fold in splits.folds)}; \
 tested once on {splits.test:%Y-%m-%d}, {len(evaluation.actual):,} customers.
 - **Answers for** customers with at least {model.gate.at_least:g} of these: {model.gate.said}.
 - **Search** ended by the {found.ended_by}; mean validation {task.search_metric} {found.value:.4f} \
