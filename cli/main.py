@@ -7,6 +7,7 @@ import warnings
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
+from zoneinfo import ZoneInfo
 
 import typer
 
@@ -129,7 +130,7 @@ def materialize(
     *,
     as_of: Annotated[
         str | None,
-        typer.Option(help="An instant such as 2017-09-25 or 2017-09-25T04:00:00Z; by default the shop's now."),
+        typer.Option(help="2017-09-25 (midnight in the shop), 2017-09-25T04:00:00Z; by default the shop's now."),
     ] = None,
     named_views: Annotated[bool, typer.Option("--named-views", help="Also the named views, for Feast users.")] = False,
 ) -> None:
@@ -162,8 +163,14 @@ def serve(
     """Serve the champions over HTTP."""
     from serving.run import serve_foreground
 
-    typer.echo(f"POST http://{host}:{port}/v1/score (documentation at http://{host}:{port}/, Ctrl-C stops)")
-    serve_foreground(Home.from_environment(), port=port, host=host, as_of=_instant(as_of), workers=workers)
+    serve_foreground(
+        Home.from_environment(),
+        port=port,
+        host=host,
+        as_of=_instant(as_of),
+        workers=workers,
+        announce=lambda url: typer.echo(f"POST {url}/v1/score (documentation at {url}/, Ctrl-C stops)"),
+    )
 
 
 @app.command()
@@ -183,14 +190,18 @@ def status() -> None:
 
 
 def _instant(text: str | None) -> datetime | None:
-    """Return an aware instant; a date or time without an offset is UTC."""
+    """Return an aware instant; a date or time without an offset is on the shop's own clock."""
     if text is None:
         return None
     try:
         instant = datetime.fromisoformat(text)
     except ValueError:
         raise typer.BadParameter(f"{text!r} is not an instant such as 2017-09-25T04:00:00Z") from None
-    return instant if instant.tzinfo else instant.replace(tzinfo=UTC)
+    if instant.tzinfo is None:
+        from facts.lake import Lake
+
+        instant = instant.replace(tzinfo=ZoneInfo(Lake(Home.from_environment().lake).shop().timezone))
+    return instant.astimezone(UTC)
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from features.catalog import Feature
 
 PIPE_WIDTH = 150
+_DECILE_MEASURES = ("observed", "lift", "cumulative_gain_rate")
 
 console = Console(width=None if sys.stdout.isatty() else PIPE_WIDTH)
 
@@ -75,12 +76,12 @@ def built(done: Built) -> None:
     """Print the snapshots that stand."""
     from features.catalog import NAMES
 
-    verb = "computed" if done.was_built else "stand as they were"
     first, last = done.cutoffs[0], done.cutoffs[-1]
-    console.print(
-        f"Snapshots {verb}: {len(NAMES)} features, {done.stored.rows:,} customer-cutoffs, "
-        f"{len(done.cutoffs)} cutoffs from {first:%Y-%m-%d} to {last:%Y-%m-%d}",
-        highlight=False,
+    table(
+        "Snapshots, computed now" if done.was_built else "Snapshots, as they stood",
+        ["features", "cutoffs", "from", "to", "customer-cutoffs"],
+        [(len(NAMES), len(done.cutoffs), f"{first:%Y-%m-%d}", f"{last:%Y-%m-%d}", done.stored.rows)],
+        right=["features", "cutoffs", "customer-cutoffs"],
     )
 
 
@@ -100,6 +101,11 @@ def measured(report: Mapping[str, Any], *, version: str) -> None:
         f"tested on {report['test_cutoff'][:10]}, {report['test_rows']:,} customers, 95 % intervals"
     )
     table(title, ["metric", *estimates], rows, right=list(estimates))
+    deciles = [
+        [row["decile"], f"{row['mean_predicted']:.4g}", *[_interval(row, name) for name in _DECILE_MEASURES]]
+        for row in report["deciles"]
+    ]
+    table("By decile of the prediction", ["decile", "predicted", *_DECILE_MEASURES], deciles, right=_DECILE_MEASURES)
     console.print(f"{report['horizon_days']} days because {report['horizon_reason']}", highlight=False)
     style = "green" if report["is_champion"] else "yellow"
     for line in report["verdict"]:
@@ -117,12 +123,12 @@ def status(home: Home) -> None:
         [(name, stored.rows, stored.file) for name, stored in lake.verified().items()],
         right=["rows"],
     )
-    _show_snapshots(lake)
+    _show_snapshots(home, lake)
     _show_models(home)
 
 
-def _show_snapshots(lake: Lake) -> None:
-    from features.build import snapshot_cutoffs
+def _show_snapshots(home: Home, lake: Lake) -> None:
+    from features.build import materialized_cutoff, snapshot_cutoffs
 
     try:
         cutoffs = snapshot_cutoffs(lake)
@@ -132,6 +138,9 @@ def _show_snapshots(lake: Lake) -> None:
         console.print(
             f"snapshots at {len(cutoffs)} cutoffs, the last {cutoffs[-1]:%Y-%m-%d %H:%M} UTC", highlight=False
         )
+    held = materialized_cutoff(home)
+    said = f"features as of {held:%Y-%m-%d %H:%M} UTC" if held else "empty; run `regulars materialize`"
+    console.print(f"online store: {said}", highlight=False)
 
 
 def _show_models(home: Home) -> None:
@@ -154,6 +163,10 @@ def _show_models(home: Home) -> None:
         table("Models", ["version", "alias", "verdict", "horizon (days)"], rows, right=["horizon (days)"])
     else:
         console.print("no model yet; run `regulars train`")
+
+
+def _interval(row: Mapping[str, float], name: str) -> str:
+    return _estimate({"value": row[name], "low": row[f"{name}_low"], "high": row[f"{name}_high"]})
 
 
 def _period(shop: Shop) -> str:

@@ -94,7 +94,8 @@ def materialize(home: Home, *, as_of: datetime | None = None, with_named_views: 
         store = open_store(home)
         views = [view.name for view in store.list_feature_views()] if with_named_views else [SERVED_VIEW]
         cutoff = materialize(store, home, as_of=at, views=views)
-    show.console.print(f"Online store: features as of {cutoff:%Y-%m-%d %H:%M} UTC", highlight=False)
+    rows = [(view, f"{cutoff:%Y-%m-%d %H:%M} UTC") for view in views]
+    show.table("Online store", ["view", "features as of"], rows)
     return cutoff
 
 

@@ -6,7 +6,12 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from facts.errors import DamagedFile
+
 PROJECT = Path(__file__).resolve().parent.parent
+
+
+SQLITE_HEADER = b"SQLite format 3\0"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,3 +59,11 @@ class Home:
     def has_tracking(self) -> bool:
         """Whether MLflow's store is there; opening one that is not would make it."""
         return (self.folder / "mlflow.db").is_file()
+
+
+def require_sqlite(path: Path, *, advice: str) -> None:
+    """Raise DamagedFile where a file stands that is no SQLite database; none, or an empty one, is a clean start."""
+    if path.is_file() and path.stat().st_size:
+        with path.open("rb") as file:
+            if file.read(len(SQLITE_HEADER)) != SQLITE_HEADER:
+                raise DamagedFile(path, "it is no SQLite database", advice=advice)

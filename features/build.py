@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -12,9 +13,9 @@ import ibis
 import pandas as pd
 
 import features.snapshot
-from facts.errors import GateFailed, NotYet
-from facts.home import Home
-from facts.lake import Lake, Shop, Stored, short_hash
+from facts.errors import DamagedFile, GateFailed, NotYet
+from facts.home import Home, require_sqlite
+from facts.lake import Lake, Shop, Stored, replace_file, short_hash
 from features.catalog import FEATURES, NAMES, feature_hash
 from features.snapshot import NEEDED_FACTS, snapshot
 from features.store import SNAPSHOTS, TTL, VECTORS, let_readers_pass, quietly
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 STEP_DAYS = 14
 LEAST_HISTORY_DAYS = 28
 SERVED_VIEW = "customer_vector"
+ONLINE_NOTE = "online.json"  # beside the online store: which snapshot it holds
 ADVICE = "run `regulars features build` again"
 
 
@@ -102,11 +104,24 @@ def materialize(store: FeatureStore, home: Home, *, as_of: datetime, views: Sequ
     if not cutoffs:
         raise NotYet(f"snapshot at or before {as_of.isoformat()}", advice="choose a later instant")
     cutoff = max(cutoffs)
+    require_sqlite(home.online_store, advice="remove it and run `regulars materialize` again")
     with quietly():
         end = cutoff + timedelta(microseconds=1)
         store.materialize(start_date=cutoff - TTL, end_date=end, feature_views=list(views))
     let_readers_pass(home)
+    replace_file(home.folder / ONLINE_NOTE, json.dumps({"features_as_of": cutoff.isoformat()}))
     return cutoff
+
+
+def materialized_cutoff(home: Home) -> datetime | None:
+    """Return the cutoff of the snapshot that the online store holds, None before the first materialization."""
+    path = home.folder / ONLINE_NOTE
+    try:
+        return datetime.fromisoformat(json.loads(path.read_text(encoding="utf-8"))["features_as_of"])
+    except FileNotFoundError:
+        return None
+    except (ValueError, KeyError, TypeError) as error:
+        raise DamagedFile(path, "it is not what was written", advice="run `regulars materialize` again") from error
 
 
 def _definitions() -> str:
@@ -115,8 +130,6 @@ def _definitions() -> str:
 
 
 def _standing(lake: Lake, made_from: Mapping[str, object]) -> Stored | None:
-    from facts.errors import DamagedFile
-
     try:
         both = [lake.stored(name) for name in (SNAPSHOTS, VECTORS)]
     except (NotYet, DamagedFile):

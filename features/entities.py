@@ -7,5 +7,6 @@ customer = Entity(
     join_keys=["customer_id"],
     value_type=ValueType.STRING,
     description="A customer of the shop, by the shop's own id",
-    tags={"owner": "retention"},
+    owner="retention",
+    tags={"key": "the shop's own id"},
 )

@@ -11,6 +11,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from facts.errors import DamagedFile
 from facts.home import PROJECT, Home
 from facts.lake import Lake
 
@@ -39,7 +40,20 @@ def open_store(home: Home) -> FeatureStore:
         config.online_store.path = str(home.online_store)
     if config.registry.registry_type == "file":
         config.registry.path = str(home.registry)
+        _require_registry(home.registry)
     return FeatureStore(config=config)
+
+
+def _require_registry(path: Path) -> None:
+    from feast.protos.feast.core.Registry_pb2 import Registry
+    from google.protobuf.message import DecodeError
+
+    if path.is_file():
+        try:
+            Registry.FromString(path.read_bytes())
+        except DecodeError as error:
+            advice = "remove it and run `regulars features build` again"
+            raise DamagedFile(path, "it is no Feast registry", advice=advice) from error
 
 
 def apply_definitions(home: Home) -> FeatureStore:

@@ -6,6 +6,7 @@ this project, so that MLflow can carry this file with the model.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -124,6 +125,7 @@ def write_model(model: TaskModel, folder: Path) -> None:
     model.booster.save_model(folder / BOOSTER_FILE)
     told: dict[str, Any] = {"format": FORMAT}
     told |= {name: getattr(model, name) for name in ("task", "kind", "horizon_days", "features", "feature_hash")}
+    told["booster_sha256"] = _sha256(folder / BOOSTER_FILE)
     told |= {"currency": model.currency, "gate": asdict(model.gate), "calibration": asdict(model.calibration)}
     (folder / MODEL_FILE).write_text(json.dumps(told, indent=2), encoding="utf-8")
 
@@ -149,6 +151,9 @@ def read_model(folder: Path, *, version: str = "") -> TaskModel:
         )
         gate = Gate(**told.pop("gate"))
         path = folder / BOOSTER_FILE
+        # XGBoost trusts the file: a cut one may end the process, a changed one may score.
+        if _sha256(path) != told.pop("booster_sha256"):
+            raise UnusableModel(f"damaged model file {path}: its content is not what was written; train again")
         booster = xgboost.Booster(model_file=str(path))
         told["features"] = tuple(told["features"])
         model = TaskModel(**told, gate=gate, calibration=calibration, booster=booster, version=version)
@@ -159,3 +164,8 @@ def read_model(folder: Path, *, version: str = "") -> TaskModel:
             f"damaged model file {path}: it holds {booster.num_features()} features, not {len(model.features)}"
         )
     return model
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

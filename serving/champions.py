@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from facts.errors import NotYet, RegularsError
+from facts.home import require_sqlite
 from features.catalog import feature_hash
 from scoring.answers import FeatureMismatch
 from scoring.model import MODEL_FILE, TaskModel, UnusableModel, read_model
@@ -59,8 +60,9 @@ def champion_version(home: Home, task: str) -> str | None:
     """Return the version that a task's alias `champion` names now, None where it names none."""
     from mlflow.exceptions import MlflowException
 
-    if not (home.folder / "mlflow.db").is_file():  # opening it would make an empty registry
+    if not home.has_tracking:  # opening it would make an empty registry
         return None
+    require_sqlite(home.folder / "mlflow.db", advice="remove it and train again")
     try:
         version = _client(home).get_model_version_by_alias(f"regulars-{task}", ALIAS)
     except MlflowException as error:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from facts.errors import DamagedFile, NotYet
+from facts.errors import DamagedFile, NotYet, RegularsError
+from features.build import materialized_cutoff
 from features.catalog import NAMES, feature_hash
 from features.store import open_store
 from scoring.answers import FeatureRows
@@ -23,6 +24,23 @@ if TYPE_CHECKING:
 
 SERVICE, VIEW = "regulars-online", "customer_vector"
 ADVICE = "run `regulars materialize`"
+
+
+class LaterFeatures(RegularsError):  # noqa: N818 - reads as the sentence it prints
+    """The online store holds what was not known yet at the instant that is asked for."""
+
+    def __init__(self, held: datetime, at: datetime) -> None:
+        super().__init__(
+            f"the online store holds features as of {held.isoformat()}, later than the instant asked for; "
+            f"run `regulars materialize --as-of {at.isoformat()}` first"
+        )
+
+
+def require_not_later(home: Home, at: datetime) -> None:
+    """Raise LaterFeatures where the online store holds a snapshot after an instant."""
+    held = materialized_cutoff(home)
+    if held is not None and held > at:
+        raise LaterFeatures(held, at)
 
 
 class OnlineFeatures:

@@ -19,11 +19,11 @@ from facts.errors import RegularsError
 from facts.home import PROJECT, Home
 from facts.lake import Lake
 from serving.champions import read_champions
-from serving.clock import AS_OF, as_of_from_environment
-from serving.online import require_store
+from serving.clock import AS_OF, Clock, as_of_from_environment
+from serving.online import require_not_later, require_store
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from datetime import datetime
     from pathlib import Path
 
@@ -46,11 +46,11 @@ class Server:
     log: Path
 
 
-def require_servable(home: Home) -> None:
+def require_servable(home: Home, *, as_of: datetime | None = None) -> None:
     """Raise, as one sentence, what would keep the service from starting on this home."""
-    Lake(home.lake).shop()
-    as_of_from_environment()
+    clock = Clock.of(Lake(home.lake).shop(), as_of=as_of or as_of_from_environment())
     require_store(home)
+    require_not_later(home, clock.now())
     read_champions(home)
 
 
@@ -86,7 +86,7 @@ def start_server(
     ServerFailed
         The port is taken, or the service died or was not ready in time; the message has the end of its log.
     """
-    require_servable(home)
+    require_servable(home, as_of=as_of)
     port = _free_port(host, port or 0)
     environment = _environment(home, as_of=as_of, workers=workers)
     log = _folder(home) / f"server-{port}.log"
@@ -109,7 +109,13 @@ def start_server(
 
 
 def serve_foreground(
-    home: Home, *, port: int = 3000, host: str = "127.0.0.1", as_of: datetime | None = None, workers: int = 1
+    home: Home,
+    *,
+    port: int = 3000,
+    host: str = "127.0.0.1",
+    as_of: datetime | None = None,
+    workers: int = 1,
+    announce: Callable[[str], None] = lambda _url: None,
 ) -> NoReturn:
     """Become the service: this process turns into it, so that signals reach it and its log goes to the terminal.
 
@@ -118,8 +124,9 @@ def serve_foreground(
     RegularsError
         There is nothing to serve, it does not fit together, or the port is taken.
     """
-    require_servable(home)
-    _free_port(host, port)
+    require_servable(home, as_of=as_of)
+    port = _free_port(host, port)
+    announce(f"http://{_in_url(host)}:{port}")
     environment = _environment(home, as_of=as_of, workers=workers)
     command = _command(host, port)
     sys.stdout.flush()

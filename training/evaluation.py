@@ -13,7 +13,16 @@ from facts.errors import GateFailed
 from scoring.model import TaskModel
 from training.baselines import Baseline, baselines_for
 from training.dataset import TrainingSet
-from training.metrics import METRICS, Estimate, decile_table, estimate_all, paired_difference
+from training.metrics import (
+    INTERVAL_PERCENTILES,
+    METRICS,
+    Estimate,
+    bootstrap_weights,
+    decile_means,
+    decile_table,
+    estimate_all,
+    paired_difference,
+)
 from training.tasks import Task
 
 MODEL = "model"
@@ -84,7 +93,7 @@ def evaluate(task: Task, model: TaskModel, train: TrainingSet, test: TrainingSet
         actual=actual,
         predictions=predictions,
         estimates=estimate_all(task.kind, actual, predictions, draws=DRAWS, seed=seed),
-        deciles=decile_table(task.kind, actual, predictions[MODEL]),
+        deciles=_deciles(task, actual, predictions[MODEL], seed=seed),
         comparisons=tuple(_compare(task, b, actual, predictions, seed=seed) for b in baselines),
         gate_metric=task.gate_metric,
     )
@@ -92,6 +101,20 @@ def evaluate(task: Task, model: TaskModel, train: TrainingSet, test: TrainingSet
 
 def _baseline_scores(baseline: Baseline, train: TrainingSet, test: TrainingSet) -> NDArray[np.float64]:
     return baseline.fit(train.frame, train.label)(test.frame)
+
+
+def _deciles(task: Task, actual: NDArray[np.float64], predicted: NDArray[np.float64], *, seed: int) -> pd.DataFrame:
+    """Return the decile table with bootstrap intervals of the observed mean, the lift and the cumulative gain."""
+    means = decile_means(actual, predicted, bootstrap_weights(len(actual), draws=DRAWS, seed=seed))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        lift = means / means.mean(axis=1, keepdims=True)
+    measured = {"observed": means, "lift": lift, "cumulative_gain_rate": lift.cumsum(axis=1) / means.shape[1]}
+    ends = {
+        f"{name}_{end}": np.nanpercentile(values, percentile, axis=0)
+        for name, values in measured.items()
+        for end, percentile in zip(("low", "high"), INTERVAL_PERCENTILES, strict=True)
+    }
+    return decile_table(task.kind, actual, predicted).assign(**ends)
 
 
 def _compare(

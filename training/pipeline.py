@@ -153,8 +153,9 @@ def _log(result: Result, *, source: str) -> None:
     mlflow.log_params({"seed": plan.seed, "trials": len(found.trials), "horizon_days": plan.horizon.days})
     mlflow.log_params({"test_cutoff": plan.splits.test.isoformat(), "feature_hash": model.feature_hash})
     mlflow.log_metrics(build_metrics(result))
+    mlflow.log_metric(f"validation_{plan.task.search_metric}", found.value)  # the mean, which the search improved
     for step, value in enumerate(found.fold_values):
-        mlflow.log_metric(f"validation_{plan.task.search_metric}", value, step=step)
+        mlflow.log_metric(f"validation_{plan.task.search_metric}_by_cutoff", value, step=step)
     tracking.log_data(result.train_rows, source=source, name=f"{plan.task.name}-training", context="training")
     tracking.log_data(result.test_rows, source=source, name=f"{plan.task.name}-test", context="test")
     mlflow.log_dict(build_report(result), tracking.REPORT)

@@ -54,6 +54,7 @@ def build_report(result: Result) -> dict[str, Any]:
         "feature_hash": result.model.feature_hash,
         "estimates": {p: {m: asdict(e) for m, e in ms.items()} for p, ms in evaluation.estimates.items()},
         "comparisons": [asdict(comparison) | {"holds": comparison.holds} for comparison in evaluation.comparisons],
+        "deciles": evaluation.deciles.to_dict("records"),
         "is_champion": evaluation.is_champion,
         "verdict": evaluation.verdict,
     }

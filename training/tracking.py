@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from facts.home import PROJECT, Home
+from facts.home import PROJECT, Home, require_sqlite
 from scoring.model import TaskModel, write_model
 from training.dataset import TrainingSet
 
@@ -38,6 +38,7 @@ def tracked(home: Home) -> Iterator[MlflowClient]:
     os.environ |= {"GIT_PYTHON_REFRESH": "quiet", "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false"}
     import mlflow
 
+    require_sqlite(home.folder / "mlflow.db", advice="remove it and train again")
     home.artifacts.mkdir(parents=True, exist_ok=True)
     for name in ("mlflow", "alembic"):
         logging.getLogger(name).setLevel(logging.ERROR)

@@ -109,8 +109,47 @@ def test_a_damaged_model_is_named(run_regulars, demo, tmp_path, name):
     assert not (tmp_path / "scores.parquet").exists()
 
 
+@pytest.mark.parametrize(
+    ("name", "command"),
+    [
+        ("mlflow.db", ["score", "--output", "x.csv"]),
+        ("mlflow.db", ["train", "--trials", "1"]),
+        ("mlflow.db", ["status"]),
+        ("registry.db", ["materialize"]),
+        ("online.db", ["materialize"]),
+        ("online.json", ["status"]),
+    ],
+    ids=lambda value: value if isinstance(value, str) else value[0],
+)
+def test_damaged_state_is_named(run_regulars, copied, name, command):
+    (copied.folder / name).write_bytes(b"\x99 not what it was")
+    ran = run_regulars(*command, home=copied)
+    assert ran.code == 2
+    assert name in ran.err
+    assert "Traceback" not in ran.err
+
+
+def test_serving_an_instant_before_the_online_stores_is_refused(run_regulars, demo):
+    ran = run_regulars("serve", "--port", "0", "--as-of", "2017-09-25", home=demo.home)
+    assert ran.code == 2
+    assert "run `regulars materialize --as-of 2017-09-25T04:00:00+00:00` first" in ran.err
+    assert "POST" not in ran.out
+
+
+def test_a_date_is_midnight_in_the_shop(run_regulars, copied):
+    assert run_regulars("materialize", "--as-of", "2017-09-25", home=copied).code == 0
+    assert "online store: features as of 2017-09-25 04:00 UTC" in run_regulars("status", home=copied).out
+
+
 def test_status_tells_what_stands(run_regulars, demo):
     ran = run_regulars("status", home=demo.home)
     assert ran.code == 0
-    for said in ("Complete Journey", "order_lines", "snapshots at 25 cutoffs", "regulars-repurchase/1", "champion"):
+    for said in (
+        "Complete Journey",
+        "order_lines",
+        "snapshots at 25 cutoffs",
+        "online store: features as of",
+        "regulars-repurchase/1",
+        "champion",
+    ):
         assert said in ran.out

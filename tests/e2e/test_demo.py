@@ -51,6 +51,8 @@ def test_every_task_leaves_a_run_that_a_person_can_read(demo, name):
     assert {d.tags[0].value for d in run.inputs.dataset_inputs} == {"training", "test"}
     assert all(d.dataset.digest for d in run.inputs.dataset_inputs)
     assert "### On the test cutoff" in version.description
+    for row in report["deciles"]:
+        assert row["lift_low"] <= row["lift"] <= row["lift_high"]
     assert version.tags["verdict"] == ("champion" if report["is_champion"] else "refused")
     for measures in report["estimates"].values():
         assert all(m["low"] <= m["high"] for m in measures.values())

@@ -84,6 +84,25 @@ def test_a_damaged_file_is_named(model, tmp_path, name, damage):
         read_model(tmp_path)
 
 
+@pytest.mark.parametrize("kept", [0.1, 0.5, 0.999])
+def test_a_cut_booster_is_named(model, tmp_path, kept):
+    write_model(model, tmp_path)
+    path = tmp_path / BOOSTER_FILE
+    path.write_bytes(path.read_bytes()[: int(kept * path.stat().st_size)])
+    with pytest.raises(UnusableModel, match=r"booster\.ubj: its content is not what was written"):
+        read_model(tmp_path)
+
+
+def test_a_booster_with_another_number_in_it_is_refused(model, tmp_path):
+    write_model(model, tmp_path)
+    path = tmp_path / BOOSTER_FILE
+    content = bytearray(path.read_bytes())
+    content[content.index(b"split_conditions") + 40] ^= 0x55
+    path.write_bytes(bytes(content))
+    with pytest.raises(UnusableModel, match="not what was written"):
+        read_model(tmp_path)
+
+
 def test_a_booster_of_other_features_is_refused(model, tmp_path):
     write_model(replace(model, features=FEATURES[:2]), tmp_path)
     with pytest.raises(UnusableModel, match="holds 3 features, not 2"):
