@@ -31,6 +31,9 @@ def test_it_runs(path: Path, trained_home: Home, monkeypatch: pytest.MonkeyPatch
         resources={"metadata": {"path": str(PROJECT)}},  # the kernel's working folder
     )
     client.execute()
+    shown = [output for cell in notebook.cells for output in cell.get("outputs", [])]
+    assert not [output for output in shown if output.output_type == "error"]
+    assert [output for output in shown if "image/png" in output.get("data", {})], "it draws nothing"
 
 
 @each_notebook
