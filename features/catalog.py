@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Literal
 
 from facts.errors import UnknownName
@@ -166,6 +167,7 @@ def of_theme(theme: str) -> tuple[Feature, ...]:
     return tuple(feature for feature in FEATURES if feature.theme == theme)
 
 
+@cache  # asked for by every request
 def feature_hash(names: tuple[str, ...] = NAMES) -> str:
     """Return one short hash of a feature list: names, order, and what each measures.
 
