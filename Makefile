@@ -2,6 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/installed
+TESTABLE := .venv/installed-for-tests
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test check format serve ui bench lock clean
@@ -12,7 +13,7 @@ help: ## List the commands
 demo: $(INSTALLED) ## From nothing to a served answer on a real shop's year
 	$(BIN)/regulars demo
 
-test: $(INSTALLED) ## Run every test that this machine can run
+test: $(TESTABLE) ## Run every test that this machine can run
 	$(BIN)/python -m pytest
 
 check: $(INSTALLED) ## Format, lint, types, and who imports whom
@@ -31,12 +32,15 @@ serve: $(INSTALLED) ## Serve the champions at http://127.0.0.1:3000
 ui: $(INSTALLED) ## MLflow's pages at http://127.0.0.1:5000
 	$(BIN)/regulars ui
 
-bench: $(INSTALLED) ## This project and its peers side by side, in one run
+bench: $(TESTABLE) ## This project and its peers side by side, in one run
 	$(BIN)/python -m benchmarks
 
 lock: $(INSTALLED) ## Pin the newest versions that pyproject.toml allows
-	$(BIN)/uv pip compile pyproject.toml --group dev --universal --generate-hashes --no-emit-index-url --no-header \
-		--python-version 3.11 --upgrade --quiet --output-file requirements.lock
+	$(BIN)/uv pip compile pyproject.toml --group dev $(PINNED) --upgrade --output-file requirements.lock
+	$(BIN)/uv pip compile pyproject.toml --group dev --group test $(PINNED) --constraints requirements.lock \
+		--output-file requirements-test.lock
+
+PINNED := --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 --quiet
 
 clean: ## Remove the environment; the shop's state in .regulars stays
 	rm -rf .venv
@@ -49,4 +53,8 @@ $(INSTALLED): requirements.lock pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r .venv/uv.lock
 	VIRTUAL_ENV=.venv $(BIN)/uv pip sync --quiet --require-hashes requirements.lock
 	VIRTUAL_ENV=.venv $(BIN)/uv pip install --quiet --no-deps --no-build-isolation --editable .
+	touch $@
+
+$(TESTABLE): $(INSTALLED) requirements-test.lock
+	VIRTUAL_ENV=.venv $(BIN)/uv pip install --quiet --require-hashes -r requirements-test.lock
 	touch $@

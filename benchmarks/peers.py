@@ -22,6 +22,8 @@ from benchmarks.duckdb_sql import sql_features
 from benchmarks.pandas_features import pandas_features, read_frames
 from facts.lake import MEMORY_LIMIT, Lake
 from features.build import default_cutoffs
+from features.catalog import Feature, names_of, of_shop
+from features.measures import BuyTillYouDie
 from features.snapshot import NEEDED_FACTS, snapshot
 
 
@@ -29,7 +31,10 @@ def run_regulars(lake: Lake, cutoffs: Sequence[datetime], output: Path) -> None:
     """Compute the features with this project's snapshot."""
     with lake.connect() as connection:
         facts = {name: lake.table(connection, name) for name in NEEDED_FACTS}
-        snapshot(facts, cutoffs).to_parquet(output, compression="zstd")
+        kinds = facts["orders"].kind.as_table().distinct().execute()["kind"].tolist()
+        has_corrections = bool(facts["orders"].superseded_at.notnull().any().execute())
+        rows = snapshot(facts, cutoffs, _features(lake), kinds=kinds, has_corrections=has_corrections)
+        rows.to_parquet(output, compression="zstd")
 
 
 def run_sql(lake: Lake, cutoffs: Sequence[datetime], output: Path) -> None:
@@ -40,13 +45,14 @@ def run_sql(lake: Lake, cutoffs: Sequence[datetime], output: Path) -> None:
 def run_pandas(lake: Lake, cutoffs: Sequence[datetime], output: Path) -> None:
     """Compute the features with pandas as most people would: a function of one cutoff, called for each of them."""
     frames = read_frames(_paths(lake))
-    rows = [pandas_features(frames, [cutoff]) for cutoff in cutoffs]
+    names = names_of(_features(lake))
+    rows = [pandas_features(frames, [cutoff], names) for cutoff in cutoffs]
     pd.concat(rows, ignore_index=True).to_parquet(output, index=False, compression="zstd")
 
 
 def run_pandas_shared(lake: Lake, cutoffs: Sequence[datetime], output: Path) -> None:
     """Compute the features with pandas, the merges that all cutoffs share done once."""
-    rows = pandas_features(read_frames(_paths(lake)), cutoffs)
+    rows = pandas_features(read_frames(_paths(lake)), cutoffs, names_of(_features(lake)))
     rows.to_parquet(output, index=False, compression="zstd")
 
 
@@ -56,6 +62,11 @@ PEERS: Mapping[str, Callable[[Lake, Sequence[datetime], Path], None]] = {
     "pandas": run_pandas,
     "pandas_shared": run_pandas_shared,
 }
+
+
+def _features(lake: Lake) -> tuple[Feature, ...]:
+    """Return the shop's features, but for those of a model that is fitted on the others."""
+    return tuple(f for f in of_shop(lake.shop().has) if not isinstance(f.measure, BuyTillYouDie))
 
 
 def _paths(lake: Lake) -> dict[str, Path]:

@@ -26,7 +26,7 @@ def run_demo(home: Home, *, trials: int, timeout_seconds: float, seed: int) -> N
     """Ingest, build, train, materialize, serve, ask, and compare the answers with what then happened."""
     started = time.monotonic()
     _title(1, "Ingest a grocer's year, every row checked")
-    steps.ingest(home, SOURCE)
+    steps.ingest_source(home, SOURCE)
     _title(2, "What was known of every customer, at a series of instants (Ibis on DuckDB, Feast)")
     steps.build_features(home)
     _title(3, "Train: point-in-time join, search, calibration, test cutoff, MLflow")
@@ -56,7 +56,7 @@ def _ask_and_compare(home: Home, trained: Sequence[Trained], test_cutoff: dateti
 
 def _example_customers(home: Home, cutoff: datetime) -> list[str]:
     """Return customers spread evenly over the recency at the cutoff, so that the answers differ."""
-    from features.store import SNAPSHOTS
+    from features.snapshots import SNAPSHOTS
 
     lake = Lake(home.lake)
     with lake.connect() as connection:

@@ -11,7 +11,9 @@ from zoneinfo import ZoneInfo
 
 import typer
 
-from facts.errors import RegularsError, UnknownName
+from cli.features import app as features_app
+from cli.ingest import app as ingest_app
+from facts.errors import RegularsError
 from facts.home import Home
 
 app = typer.Typer(
@@ -22,7 +24,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-features_app = typer.Typer(help="What is known about each customer.", no_args_is_help=True)
+app.add_typer(ingest_app, name="ingest")
 app.add_typer(features_app, name="features")
 
 EXIT_USER_ERROR = 2
@@ -62,44 +64,46 @@ def demo(*, trials: Trials = 10, timeout: Timeout = 120.0, seed: Seed = 1) -> No
 
 
 @app.command()
-def ingest(source: Annotated[str, typer.Argument(help="The source to read.")] = "complete-journey") -> None:
-    """Read a source into validated tables; bad rows are set aside with the rule that they broke."""
-    from cli import steps
-
-    steps.ingest(Home.from_environment(), source)
-
-
-@features_app.command("build")
-def features_build(
+def quarantine(
     *,
-    step_days: Annotated[int, typer.Option(min=1, help="Days between two cutoffs.")] = 14,
+    table: Annotated[str | None, typer.Option(help="Only rows of this table.")] = None,
+    rule: Annotated[str | None, typer.Option(help="Only rows that broke a rule with this text.")] = None,
+    limit: Annotated[int, typer.Option(min=0, help="How many rows to show.")] = 20,
+    output: Annotated[Path | None, typer.Option(help="Write all of them: .csv or .parquet.")] = None,
 ) -> None:
-    """Compute the feature snapshots at a series of cutoffs up to the end of the data, and register them with Feast."""
+    """Show the rows that were set aside, with the rule that each broke and the line where it stood."""
+    from cli.quarantine import show_quarantine
+
+    show_quarantine(Home.from_environment(), table=table, rule=rule, limit=limit, output=output)
+
+
+@app.command()
+def drain() -> None:
+    """Bring the events that wait in the event log into the lake; `features build` does so first."""
     from cli import steps
 
-    steps.build_features(Home.from_environment(), step_days=step_days)
+    steps.drain(Home.from_environment())
 
 
-@features_app.command("list")
-def features_list(
-    *, theme: Annotated[str | None, typer.Option(help="Only the features of this theme.")] = None
+@app.command()
+def simulate(
+    *,
+    output: Annotated[Path, typer.Option(help="A new folder.")],
+    customers: Annotated[int, typer.Option(min=1, help="How many customers.")] = 1_000,
+    days: Annotated[int, typer.Option(min=1, help="Length of the record in days.")] = 730,
+    seed: Seed = 1,
+    browsing: Annotated[bool, typer.Option(help="Whether page and cart events are written.")] = True,
+    json_lines: Annotated[bool, typer.Option(help="Whether events are written as Segment messages too.")] = False,
 ) -> None:
-    """Show every feature with its unit, window and description."""
-    from cli import show
-    from features import catalog
+    """Write a simulated shop whose customers' true rates and lifetimes are known, to check estimates against.
 
-    if theme is not None and theme not in catalog.THEMES:
-        raise UnknownName("theme", theme, known=list(catalog.THEMES))
-    show.features([feature for feature in catalog.FEATURES if theme in (None, feature.theme)])
+    `regulars ingest simulated FOLDER` reads it. It is never shown as if it were real.
+    """
+    from cli import steps
 
-
-@features_app.command("show")
-def features_show(name: Annotated[str, typer.Argument(help="The feature's name.")]) -> None:
-    """Show one feature."""
-    from cli import show
-    from features import catalog
-
-    show.features([catalog.feature(name)])
+    steps.simulate(
+        customers=customers, days=days, seed=seed, output=output, has_browsing=browsing, has_json_lines=json_lines
+    )
 
 
 @app.command()

@@ -18,7 +18,6 @@ from facts.lake import Lake, Shop
 if TYPE_CHECKING:
     from facts.ingest import Ingested
     from features.build import Built
-    from features.catalog import Feature
 
 PIPE_WIDTH = 150
 _DECILE_MEASURES = ("observed", "lift", "cumulative_gain_rate")
@@ -58,37 +57,29 @@ def ingested(done: Ingested) -> None:
     table(
         f"{shop.name}: {_period(shop)}, {shop.currency}, {shop.timezone}",
         ["table", "received", "kept", "quarantined"],
-        [
-            (name, received, done.stored[name].rows, received - done.stored[name].rows)
-            for name, received in done.received.items()
-        ],
+        [(name, received, done.kept[name], received - done.kept[name]) for name, received in done.received.items()],
         right=["received", "kept", "quarantined"],
     )
     if done.breaches:
         meaning = {"quarantine": "set aside", "flag": "kept, counted"}
         rows = [(name, rule, meaning[breach], count) for (name, rule, breach), count in done.breaches.items()]
         table("Rules that were broken", ["table", "rule", "what was done", "rows"], rows, right=["rows"])
+    changed = [f"{count:,} {what}" for what, count in done.orders.items() if count]
+    console.print(f"orders: {', '.join(changed)}", highlight=False)
     for note in done.notes:
         console.print(f"note: {note}", highlight=False)
 
 
 def built(done: Built) -> None:
     """Print the snapshots that stand."""
-    from features.catalog import NAMES
-
     first, last = done.cutoffs[0], done.cutoffs[-1]
+    figures = (len(done.names), len(done.cutoffs), f"{first:%Y-%m-%d}", f"{last:%Y-%m-%d}", done.stored.rows)
     table(
-        "Snapshots, computed now" if done.was_built else "Snapshots, as they stood",
-        ["features", "cutoffs", "from", "to", "customer-cutoffs"],
-        [(len(NAMES), len(done.cutoffs), f"{first:%Y-%m-%d}", f"{last:%Y-%m-%d}", done.stored.rows)],
-        right=["features", "cutoffs", "customer-cutoffs"],
+        "Snapshots",
+        ["features", "cutoffs", "from", "to", "customer-cutoffs", "cutoffs computed now", "customers computed again"],
+        [(*figures, len(done.computed), sum(done.touched.values()))],
+        right=["features", "cutoffs", "customer-cutoffs", "cutoffs computed now", "customers computed again"],
     )
-
-
-def features(shown: Iterable[Feature]) -> None:
-    """Print features: name, theme, unit, window, description."""
-    rows = [(f.name, f.theme, f.unit, f"{f.window_days} days" if f.window_days else "", f.description) for f in shown]
-    table(f"{len(rows)} features", ["name", "theme", "unit", "window", "description"], rows)
 
 
 def measured(report: Mapping[str, Any], *, version: str) -> None:
@@ -128,7 +119,8 @@ def status(home: Home) -> None:
 
 
 def _show_snapshots(home: Home, lake: Lake) -> None:
-    from features.build import materialized_cutoff, snapshot_cutoffs
+    from features.materialize import materialized_cutoff
+    from features.snapshots import snapshot_cutoffs
 
     try:
         cutoffs = snapshot_cutoffs(lake)

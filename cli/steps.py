@@ -4,42 +4,79 @@ from __future__ import annotations
 
 import os
 import sys
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from cli import show
 from facts.home import Home
 from facts.lake import Lake
 
 if TYPE_CHECKING:
+    from facts.ingest.delivery import Delivery
+    from facts.merge import Mode
     from features.build import Built
     from training.pipeline import Trained
 
 
-def ingest(home: Home, source: str) -> None:
-    """Read a source into the lake."""
+def ingest(home: Home, delivery: Delivery, *, mode: Mode, limit: float) -> None:
+    """Check a delivery and merge it into the lake."""
     from facts.ingest import ingest as ingest_delivery
-    from facts.ingest import read_source
+
+    with show.working("Ingest") as step:
+        step("checking every row")
+        done = ingest_delivery(delivery, Lake(home.lake), mode=mode, limit=limit)
+    show.ingested(done)
+
+
+def ingest_source(home: Home, source: str) -> None:
+    """Read a source that is known by name, whole, into the lake."""
+    from facts.ingest import LARGEST_QUARANTINED_RATE, read_source
 
     with show.working("Ingest") as step:
         step(f"reading {source}")
         delivery = read_source(source)
-        step("checking every row")
-        done = ingest_delivery(delivery, Lake(home.lake))
-    show.ingested(done)
+    ingest(home, delivery, mode="replace", limit=LARGEST_QUARANTINED_RATE)
 
 
-def build_features(home: Home, *, step_days: int | None = None) -> Built:
+def simulate(**asked: Any) -> None:  # noqa: ANN401 - passed on
+    """Write a simulated shop."""
+    from simulation.run import simulate
+
+    with show.working("Simulate") as step:
+        done = simulate(on_step=lambda chunk, of: step("customers", chunk, of), **asked)
+    show.table(f"Simulated shop in {done.folder}", ["table", "rows"], list(done.rows.items()), right=["rows"])
+
+
+def drain(home: Home) -> None:
+    """Bring the events that wait in the log into the lake."""
+    from facts.drain import drain
+    from facts.event_log import KEPT_DAYS, event_log_from_environment
+    from facts.ingest import now
+
+    lake = Lake(home.lake)
+    shop, log = lake.shop(), event_log_from_environment(home)
+    try:
+        with show.working("Events into the lake"):
+            done = drain(log, lake, now(shop))
+            if shop.clock == "wall":
+                log.prune(now(shop) - timedelta(days=KEPT_DAYS))
+    finally:
+        log.close()
+    if done.events:
+        orders = f"{done.new_orders:,} new orders, {done.corrected_orders:,} corrected"
+        show.console.print(f"{done.events:,} events into the lake: {orders}", highlight=False)
+
+
+def build_features(home: Home, *, step_days: int | None = None, engine: str = "duckdb") -> Built:
     """Compute the snapshots and register the definitions with Feast."""
-    from features.build import STEP_DAYS, build_snapshots, default_cutoffs
+    from features.build import build_snapshots
     from features.store import apply_definitions
 
     lake = Lake(home.lake)
-    cutoffs = default_cutoffs(lake.shop(), step_days=step_days or STEP_DAYS)
+    drain(home)
     with show.working("Features") as step:
-        step(f"{len(cutoffs)} cutoffs on DuckDB")
-        built = build_snapshots(lake, cutoffs)
+        built = build_snapshots(lake, step_days=step_days, engine=engine, on_step=step)
         step("feast apply")
         store = apply_definitions(home)
         views = sorted(view.name for view in store.list_feature_views())
@@ -84,14 +121,14 @@ def train(
 
 def materialize(home: Home, *, as_of: datetime | None = None, with_named_views: bool = False) -> datetime:
     """Bring the last snapshot at or before an instant into the online store."""
-    from features.build import SERVED_VIEW, materialize
-    from features.store import open_store
+    from features.materialize import SERVED_VIEW, materialize
+    from features.store import open_registered
     from serving.clock import Clock
 
     lake = Lake(home.lake)
     at = Clock.of(lake.shop(), as_of=as_of).now()
     with show.working("Materialize"):
-        store = open_store(home)
+        store = open_registered(home)
         views = [view.name for view in store.list_feature_views()] if with_named_views else [SERVED_VIEW]
         cutoff = materialize(store, home, as_of=at, views=views)
     rows = [(view, f"{cutoff:%Y-%m-%d %H:%M} UTC") for view in views]
@@ -126,8 +163,10 @@ def score(home: Home, *, as_of: datetime | None, output: Path) -> None:
 
 def serve_ui(home: Home, *, port: int) -> NoReturn:
     """Become MLflow's server: two processes, its job runner off (it would start eight more)."""
-    home.folder.mkdir(parents=True, exist_ok=True)
-    show.console.print(f"MLflow at http://127.0.0.1:{port} (Ctrl-C stops)", highlight=False)
+    from training.tracking import tracked
+
+    with tracked(home):  # the server would make the tables too, but in place, where a stop leaves them broken
+        show.console.print(f"MLflow at http://127.0.0.1:{port} (Ctrl-C stops)", highlight=False)
     command = [
         sys.executable, "-m", "mlflow", "server", "--backend-store-uri", home.tracking_uri,
         "--default-artifact-root", home.artifacts.as_uri(), "--workers", "1",

@@ -1,14 +1,17 @@
-"""The tables of the lake: their columns, and the rules that every row keeps.
+"""The tables that a source delivers: their columns, and the rules that every row keeps.
 
 Facts carry two times: when it happened (`ordered_at`, `occurred_at`) and when we learned of it (`received_at`, never
-before the first). What was known at an instant is what had been received before it.
+before the first; missing where the source does not say). What was known at an instant is what had been received before
+it. A delivered table may also carry `source_line`, the place where the row stood, and `unreadable`, what could not be
+read of it (a sentence) with `unreadable_rule`, the rule that breaks: they go with the row into quarantine.
 
 Money is a decimal with four places, so that sums are exact, in any order and on any engine.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import json
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -18,6 +21,8 @@ from ibis.expr.types import BooleanValue, Table
 
 INSTANT = "timestamp('UTC', 6)"
 MONEY = "decimal(18, 4)"
+KINDS = ("sale", "return", "cancelled")
+SOURCE_LINE, UNREADABLE, UNREADABLE_RULE = "source_line", "unreadable", "unreadable_rule"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,14 +69,25 @@ def _present(column: str) -> Rule:
 
 
 def _received_after(column: str) -> Rule:
-    return Rule(name=f"received_at is not before {column}", holds=lambda t, _o: t["received_at"] >= t[column])
-
-
-def _not_negative(*columns: str) -> Rule:
     return Rule(
-        name=f"{', '.join(columns)} not negative",
-        holds=lambda t, _o: ibis.and_(*[t[column] >= 0 for column in columns]),
+        name=f"received_at is not before {column}",
+        holds=lambda t, _o: t["received_at"].isnull() | (t["received_at"] >= t[column]),
     )
+
+
+def _signs_fit(*columns: str) -> Rule:
+    def holds(rows: Table, others: Mapping[str, Table]) -> BooleanValue:
+        orders = others["orders"]
+        is_return = rows.order_id.isin(orders.filter(orders.kind == "return").order_id)
+        values = [rows[column].fill_null(0) for column in columns]
+        not_positive, not_negative = (ibis.and_(*[v <= 0 for v in values]), ibis.and_(*[v >= 0 for v in values]))
+        return ibis.ifelse(is_return, not_positive, not_negative)
+
+    return Rule(name=f"{', '.join(columns)} not negative, of a return not positive", holds=holds)
+
+
+def _given_amount(column: str) -> Rule:
+    return Rule(name=f"{column} is given", holds=lambda t, _o: t[column].notnull())
 
 
 def _known_in(column: str, table: str, *, breach: Literal["quarantine", "flag"] = "quarantine") -> Rule:
@@ -112,17 +128,21 @@ ORDERS = Contract(
     columns={
         "order_id": "string",
         "customer_id": "string",
+        "kind": "string",  # a return is an order of its own, with negative amounts, at the time the goods came back
         "ordered_at": INSTANT,
         "received_at": INSTANT,
         "local_on": "date",  # the day, weekday (Monday = 0) and hour on the shop's own clock
         "local_weekday": "int8",
-        "local_hour": "int8",
+        "local_hour": "int8",  # missing where the source knows days only
         "store_id": "string",
     },
     rules=(
         _present("order_id"),
         _present("customer_id"),
+        Rule(name=f"kind is one of {', '.join(KINDS)}", holds=lambda t, _o: t["kind"].isin(KINDS)),
         _present("ordered_at"),
+        _present("local_on"),
+        _present("local_weekday"),
         _received_after("ordered_at"),
         _known_in("customer_id", "customers"),
     ),
@@ -135,8 +155,8 @@ ORDER_LINES = Contract(
     columns={
         "order_id": "string",
         "line_number": "int32",
-        "product_id": "string",
-        "unit_count": "int64",
+        "product_id": "string",  # missing where the shop has no products
+        "unit_count": "int64",  # missing where it is not known
         "gross_amount": MONEY,  # before discounts
         "discount_amount": MONEY,  # what the shop gave up
         "net_amount": MONEY,  # what the shop received
@@ -144,19 +164,26 @@ ORDER_LINES = Contract(
     },
     rules=(
         _present("order_id"),
-        _present("product_id"),
-        _not_negative("unit_count"),
-        _not_negative("gross_amount", "discount_amount", "coupon_amount"),
+        _present("line_number"),
+        _given_amount("net_amount"),
+        _signs_fit("unit_count"),
+        _signs_fit("gross_amount", "discount_amount", "coupon_amount"),
         Rule(
             name="net_amount is gross_amount less discount_amount",
             holds=lambda t, _o: t["net_amount"] == t["gross_amount"] - t["discount_amount"],
         ),
         Rule(
             name="the line moves goods or money",
-            holds=lambda t, _o: (t["unit_count"] > 0) | (t["gross_amount"] > 0) | (t["coupon_amount"] > 0),
+            holds=lambda t, _o: (
+                (t["unit_count"].fill_null(0) != 0) | (t["gross_amount"] != 0) | (t["coupon_amount"] != 0)
+            ),
         ),
         _known_in("order_id", "orders"),
-        _known_in("product_id", "products", breach="flag"),
+        Rule(
+            name="product_id is one of the products",
+            holds=lambda t, others: t["product_id"].isnull() | t["product_id"].isin(others["products"]["product_id"]),
+            breach="flag",
+        ),
     ),
 )
 
@@ -186,7 +213,7 @@ QUARANTINE = Contract(
     name="quarantine",
     grain="a row that was set aside, with the first rule that it broke",
     key=("table_name", "row"),
-    columns={"table_name": "string", "rule": "string", "row": "string"},
+    columns={"table_name": "string", "rule": "string", "source_line": "string", "row": "string"},
     rules=(),
 )
 
@@ -203,6 +230,17 @@ class Checked:
     received_count: int
     breaches: Mapping[tuple[str, str], int]  # (rule, quarantine | flag) -> rows
 
+    def first_breach(self, *, but: Sequence[str] = ()) -> str:
+        """Return, as a sentence, the first row that was set aside, but for some rules; empty where there is none."""
+        place = _[SOURCE_LINE]  # "orders.csv:9" stands before "orders.csv:10"
+        rows = self.quarantined.filter(~_.rule.isin(list(but))) if but else self.quarantined
+        found = rows.order_by(place.length(), place, "row").limit(1).to_pyarrow().to_pylist()
+        if not found:
+            return ""
+        (row,) = found
+        reason = json.loads(row["row"]).get(UNREADABLE) or f'it breaks the rule "{row["rule"]}": {row["row"]}'
+        return f"{row[SOURCE_LINE]}: {reason}" if row[SOURCE_LINE] else reason
+
 
 def check(contract: Contract, rows: Table, others: Mapping[str, Table], connection: ibis.BaseBackend) -> Checked:
     """Check every row of one table.
@@ -212,47 +250,62 @@ def check(contract: Contract, rows: Table, others: Mapping[str, Table], connecti
     contract
         What is asked of it; a repeated key breaks its last rule, the first of the rows stays.
     rows
-        The table as the source gave it, in the contract's columns.
+        The table as the source gave it, in the contract's columns and perhaps `source_line` and what is unreadable.
     others
         The checked tables before it, by name.
     connection
         The engine that does the work.
     """
-    verdict = connection.create_table(f"checked_{contract.name}", _with_first_breach(contract, rows, others), temp=True)
     columns = list(contract.columns)
+    told = [*columns, UNREADABLE] if UNREADABLE in rows.columns else columns
+    judged = _with_first_breach(contract, _with_places(rows), others)
+    judged = connection.create_table(f"checked_{contract.name}", judged, temp=True)
+    verdict = _with_repeats(contract, judged, connection)
+    quarantined = verdict.filter(_.broken.notnull()).select(
+        table_name=ibis.literal(contract.name),
+        rule=_.broken,
+        source_line=_[SOURCE_LINE],
+        row=ibis.struct({name: verdict[name].cast("string") for name in told}).cast("json").cast("string"),
+    )
     return Checked(
-        rows=verdict.filter(_.broken.isnull()).select(columns).cast(contract.schema).order_by(contract.key),
-        quarantined=verdict.filter(_.broken.notnull()).select(
-            table_name=ibis.literal(contract.name),
-            rule=_.broken,
-            row=verdict[columns[0]].cast("string") if len(columns) == 1 else _as_json(verdict, columns),
-        ),
-        received_count=int(verdict.count().execute()),
+        rows=verdict.filter(_.broken.isnull()).select(columns).cast(contract.schema),
+        quarantined=quarantined,
+        received_count=int(judged.count().execute()),
         breaches=_count_breaches(contract, verdict),
     )
+
+
+def _with_places(rows: Table) -> Table:
+    absent = [name for name in (SOURCE_LINE, UNREADABLE, UNREADABLE_RULE) if name not in rows.columns]
+    return rows.mutate(**{name: ibis.null("string") for name in absent}) if absent else rows
 
 
 def _with_first_breach(contract: Contract, rows: Table, others: Mapping[str, Table]) -> Table:
     flags = [rule for rule in contract.rules if rule.breach == "flag"]
     hard = [rule for rule in contract.rules if rule.breach == "quarantine"]
-    judged = rows.mutate(
-        broken=ibis.coalesce(*[_named_breach(rule, rows, others) for rule in hard]),
+    return rows.mutate(
+        broken=ibis.coalesce(rows[UNREADABLE_RULE], *[_named_breach(rule, rows, others) for rule in hard]),
         **{f"flag_{i}": ~rule.holds(rows, others).fill_null(False) for i, rule in enumerate(flags)},  # noqa: FBT003
     )
-    # A row that breaks another rule takes no key: the sound row beside it stays.
-    peers = [*contract.key, judged.broken.isnull()]
-    repeat = ibis.row_number().over(group_by=peers, order_by=list(contract.columns))
-    duplicate = ibis.ifelse(repeat > 0, f"{' and '.join(contract.key)} not repeated", None)
-    return judged.mutate(broken=ibis.coalesce(judged.broken, duplicate))
+
+
+def _with_repeats(contract: Contract, judged: Table, connection: ibis.BaseBackend) -> Table:
+    """Set aside all but the first of the rows that share a key; one that breaks another rule takes no key."""
+    keys = judged.filter(_.broken.isnull()).group_by(contract.key).agg(row_count=_.count())
+    repeated = keys.filter(_.row_count > 1).select(contract.key)
+    repeated = connection.create_table(f"repeated_{contract.name}", repeated, temp=True)
+    if not int(repeated.count().execute()):
+        return judged
+    peers, columns = [*contract.key, judged.broken.isnull()], [*contract.columns, SOURCE_LINE]
+    nth = ibis.row_number().over(group_by=peers, order_by=columns)
+    duplicate = ibis.ifelse(nth > 0, f"{' and '.join(contract.key)} not repeated", None)
+    told = judged.semi_join(repeated, contract.key).mutate(broken=ibis.coalesce(judged.broken, duplicate))
+    return judged.anti_join(repeated, contract.key).union(told)
 
 
 def _named_breach(rule: Rule, rows: Table, others: Mapping[str, Table]) -> ibis.Value:
     holds = rule.holds(rows, others).fill_null(False)  # noqa: FBT003 - what cannot be decided does not hold
     return ibis.ifelse(holds, ibis.null("string"), rule.name)
-
-
-def _as_json(table: Table, columns: list[str]) -> ibis.Value:
-    return ibis.struct({name: table[name].cast("string") for name in columns}).cast("json").cast("string")
 
 
 def _count_breaches(contract: Contract, verdict: Table) -> dict[tuple[str, str], int]:

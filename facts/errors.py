@@ -41,6 +41,13 @@ class GateFailed(RegularsError):  # noqa: N818
         super().__init__(f"not enough data: {gate}: needed {needed}, found {found}{f'; {advice}' if advice else ''}")
 
 
+class DeliveryRefused(RegularsError):  # noqa: N818
+    """What a source delivered cannot be trusted as a whole; the lake stays as it was."""
+
+    def __init__(self, reason: str, *, advice: str) -> None:
+        super().__init__(f"the delivery was refused and nothing was changed: {reason}; {advice}")
+
+
 class DamagedFile(RegularsError):  # noqa: N818
     """A file of ours that is not as we wrote it."""
 

@@ -6,11 +6,12 @@ next commit sweeps them up. A file that is not as the manifest describes it is r
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import os
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
@@ -22,6 +23,7 @@ import ibis
 from facts.errors import DamagedFile, NotYet
 
 if TYPE_CHECKING:
+    import pyarrow as pa
     from ibis.backends.duckdb import Backend
     from ibis.expr.types import Table
 
@@ -35,7 +37,7 @@ class Shop:
 
     `observed_from` and `observed_until` bound what the lake saw of it: a label window that reaches past the second is
     not complete. `clock` says what "now" is: `wall` for a shop that trades, `standing` for a recorded one, whose now is
-    the end of its record.
+    the end of its record. `has` names what the facts carry (`facts.carries`), measured when they are committed.
     """
 
     name: str
@@ -45,11 +47,12 @@ class Shop:
     observed_from: datetime
     observed_until: datetime
     clock: Literal["wall", "standing"]
+    has: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stored:
-    """One table of the manifest: its file, what it must be, and what it was made from."""
+    """One table of the manifest, or one part of it: its file, what it must be, and what it was made from."""
 
     file: str
     rows: int
@@ -59,7 +62,11 @@ class Stored:
 
 @dataclass(frozen=True, slots=True)
 class Lake:
-    """The validated tables of one shop."""
+    """The validated tables of one shop.
+
+    Facts lie in files named by their content. A table in parts (the snapshots, a part per cutoff) lies in a folder of
+    its own with a fixed name, which Feast has in its registry.
+    """
 
     folder: Path
 
@@ -76,21 +83,61 @@ class Lake:
             finally:
                 connection.disconnect()
 
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keep other writers out until the block ends: they wait for it. Readers need no lock."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with (self.folder / ".lock").open("w") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)  # released with the file, so a writer that dies holds nobody up
+            yield
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing was ever ingested."""
+        return self._manifest()["shop"] is None
+
     def shop(self) -> Shop:
         """Return what holds of the shop; raise NotYet before the first ingest."""
         stored = self._manifest()["shop"]
         if stored is None:
-            raise NotYet("lake", advice="run `regulars ingest complete-journey` first")
+            raise NotYet("lake", advice="run `regulars ingest complete-journey` or `regulars ingest table` first")
         times = {name: datetime.fromisoformat(stored[name]) for name in ("observed_from", "observed_until")}
-        return Shop(**(stored | times))
+        return Shop(**(stored | times | {"has": tuple(stored["has"])}))
 
-    def stored(self, name: str, *, advice: str = "run `regulars ingest` again") -> Stored:
+    def commit_count(self) -> int:
+        """Return how many times facts were committed that said something new."""
+        return int(self._manifest()["commit"])
+
+    def stored(self, name: str, *, advice: str | None = None) -> Stored:
         """Return what the manifest says of a table; raise NotYet where there is none, DamagedFile where it differs."""
+        if parts := self.parts(name):
+            checked = [self.checked(part, advice=advice) for part in parts.values()]
+            return Stored(
+                file=f"{name}/",
+                rows=sum(part.rows for part in checked),
+                sha256=short_hash([part.sha256 for part in checked]),
+                made_from={"parts": {key: part.made_from for key, part in parts.items()}},
+            )
         entry = self._manifest()["tables"].get(name)
         if entry is None:
-            raise NotYet(f"table {name!r} in the lake", advice=advice)
-        stored = Stored(**entry)
+            raise NotYet(f"table {name!r} in the lake", advice=advice or "run `regulars ingest` first")
+        return self.checked(Stored(**entry), advice=advice)
+
+    def parts(self, name: str) -> Mapping[str, Stored]:
+        """Return the parts of a table by their key, in the keys' order; none where it has none."""
+        entries = self._manifest()["parts"].get(name, {})
+        return {key: Stored(**entry) for key, entry in sorted(entries.items())}
+
+    def is_whole(self, part: Stored) -> bool:
+        """Return whether a part is as it was written."""
+        path = self.folder / part.file
+        return path.is_file() and _sha256(path) == part.sha256
+
+    def checked(self, stored: Stored, *, advice: str | None = None) -> Stored:
+        """Return a part after checking that its file is as it was written; raise DamagedFile where it differs."""
         path = self.folder / stored.file
+        # Facts that were merged cannot be had from the last delivery alone.
+        advice = advice or f"bring back a copy, or remove {self.folder} and `regulars ingest` all that was delivered"
         if not path.is_file():
             raise DamagedFile(path, "it is missing", advice=advice)
         if _sha256(path) != stored.sha256:
@@ -99,63 +146,83 @@ class Lake:
 
     def verified(self) -> Mapping[str, Stored]:
         """Return every table that the manifest names, each checked."""
-        return {name: self.stored(name) for name in self._manifest()["tables"]}
+        manifest = self._manifest()
+        return {name: self.stored(name) for name in (*manifest["tables"], *manifest["parts"])}
 
-    def table(self, connection: Backend, name: str, *, advice: str = "run `regulars ingest` again") -> Table:
+    def table(self, connection: Backend, name: str, *, advice: str | None = None) -> Table:
         """Open one table, after checking that it is as it was written."""
-        return connection.read_parquet(self.folder / self.stored(name, advice=advice).file, table_name=name)
+        stored = self.stored(name, advice=advice)
+        files = [self.folder / part.file for part in self.parts(name).values()] or [self.folder / stored.file]
+        return connection.read_parquet(files, table_name=name)
 
     def path(self, name: str) -> Path:
-        """Return where a table with a fixed place lies (a feature snapshot, which Feast names in its registry)."""
-        return self.folder / f"{name}.parquet"
+        """Return the folder of a table in parts."""
+        return self.folder / name
 
     def digest(self, *names: str) -> str:
         """Return one short hash of the content of some tables."""
         return short_hash([self.stored(name).sha256 for name in sorted(names)])
 
-    def commit_facts(self, tables: Mapping[str, Table], shop: Shop) -> Mapping[str, Stored]:
-        """Write tables, all or none, named by their content; the same content again changes nothing."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        written = {name: self._write_by_content(name, table) for name, table in tables.items()}
+    def write_facts(self, tables: Mapping[str, Table]) -> Mapping[str, Stored]:
+        """Write tables into files named by their content; they count for nothing until they are committed."""
+        return {name: self._write_by_content(name, table) for name, table in tables.items()}
+
+    def commit_facts(self, written: Mapping[str, Stored], shop: Shop) -> None:
+        """Let written tables take the place of those before them, all at once; the same content changes nothing."""
         manifest = self._manifest()
+        entries = {name: asdict(stored) for name, stored in written.items()}
+        manifest["commit"] += any(manifest["tables"].get(name) != entry for name, entry in entries.items())
+        manifest["tables"] |= entries
         manifest["shop"] = asdict(shop) | {
             "observed_from": shop.observed_from.isoformat(),
             "observed_until": shop.observed_until.isoformat(),
         }
-        manifest["tables"] |= {name: asdict(stored) for name, stored in written.items()}
         self._replace_manifest(manifest)
-        return written
 
-    def commit_fixed(self, name: str, table: Table, *, made_from: Mapping[str, Any]) -> Stored:
-        """Write one table to its fixed place."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        partial = self._partial(name)
-        rows = _write(table, partial)
-        stored = Stored(file=self.path(name).name, rows=rows, sha256=_sha256(partial), made_from=made_from)
-        partial.replace(self.path(name))
+    def commit_part(self, key: str, tables: Mapping[str, pa.Table], *, made_from: Mapping[str, Any]) -> None:
+        """Write one part of some tables, all or none; parts of other keys stay."""
+        written = {name: self._write_part(name, key, table, made_from) for name, table in tables.items()}
         manifest = self._manifest()
-        manifest["tables"][name] = asdict(stored)
+        for name, stored in written.items():
+            manifest["parts"].setdefault(name, {})[key] = asdict(stored)
         self._replace_manifest(manifest)
-        return stored
+
+    def drop_parts(self, name: str, keys: Iterable[str]) -> None:
+        """Forget parts of a table."""
+        manifest = self._manifest()
+        gone = set(keys)
+        manifest["parts"][name] = {k: v for k, v in manifest["parts"].get(name, {}).items() if k not in gone}
+        self._replace_manifest(manifest)
 
     def _write_by_content(self, name: str, table: Table) -> Stored:
-        partial = self._partial(name)
+        partial = self._partial(self.folder, name)
         rows = _write(table, partial)
         digest = _sha256(partial)
         file = f"{name}-{digest[:12]}.parquet"
         partial.replace(self.folder / file)
         return Stored(file=file, rows=rows, sha256=digest)
 
-    def _partial(self, name: str) -> Path:
-        return self.folder / f".{name}.{os.getpid()}.partial"
+    def _write_part(self, name: str, key: str, table: pa.Table, made_from: Mapping[str, Any]) -> Stored:
+        import pyarrow.parquet as pq
+
+        partial = self._partial(self.path(name), key)
+        pq.write_table(table, partial, compression="zstd")
+        _to_disk(partial)
+        stored = Stored(file=f"{name}/{key}.parquet", rows=len(table), sha256=_sha256(partial), made_from=made_from)
+        partial.replace(self.folder / stored.file)
+        return stored
+
+    def _partial(self, folder: Path, name: str) -> Path:
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder / f".{name}.{os.getpid()}.partial"
 
     def _manifest(self) -> dict[str, Any]:
         path = self.folder / MANIFEST
         try:
             manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-            manifest["tables"], manifest["shop"]
+            manifest["tables"], manifest["parts"], manifest["shop"], manifest["commit"]
         except FileNotFoundError:
-            return {"shop": None, "tables": {}}
+            return {"shop": None, "tables": {}, "parts": {}, "commit": 0}
         except (ValueError, KeyError, TypeError) as error:
             advice = f"remove {self.folder} and run `regulars ingest` again"
             raise DamagedFile(path, "it is not a manifest", advice=advice) from error
@@ -163,10 +230,12 @@ class Lake:
 
     def _replace_manifest(self, manifest: dict[str, Any]) -> None:
         replace_file(self.folder / MANIFEST, json.dumps(manifest, indent=2, sort_keys=True, default=str))
-        named = {entry["file"] for entry in manifest["tables"].values()}
-        for path in [*self.folder.glob("*.parquet"), *self.folder.glob(".*.partial")]:
-            if path.name not in named:
-                path.unlink(missing_ok=True)
+        parts = [entry["file"] for parts in manifest["parts"].values() for entry in parts.values()]
+        named = {self.folder / file for file in [*parts, *(entry["file"] for entry in manifest["tables"].values())]}
+        for folder in (self.folder, *map(self.path, manifest["parts"])):
+            for path in [*folder.glob("*.parquet"), *folder.glob(".*.partial")]:
+                if path not in named:
+                    path.unlink(missing_ok=True)
 
 
 def replace_file(path: Path, text: str) -> None:
@@ -187,10 +256,21 @@ def short_hash(content: object) -> str:
 def _write(table: Table, path: Path) -> int:
     import pyarrow.parquet as pq
 
-    table.to_parquet(path, compression="zstd")
+    engine = table.get_backend()
+    # DuckDB calls a column required where it can prove that nothing is missing, which depends on the query: without
+    # proofs the same rows are the same file, however they were come by.
+    engine.raw_sql("SET disabled_optimizers = 'statistics_propagation'")
+    try:
+        table.to_parquet(path, compression="zstd")
+    finally:
+        engine.raw_sql("RESET disabled_optimizers")
+    _to_disk(path)
+    return int(pq.read_metadata(path).num_rows)
+
+
+def _to_disk(path: Path) -> None:
     with path.open("rb") as file:
         os.fsync(file.fileno())
-    return int(pq.read_metadata(path).num_rows)
 
 
 def _sha256(path: Path) -> str:

@@ -1,42 +1,59 @@
-"""From the lake's facts to the two snapshot tables, and from those to the online store."""
+"""From the lake's facts to the snapshots: what stands stays, new cutoffs are added, customers touched are redone."""
 
 from __future__ import annotations
 
 import inspect
-import json
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
 
 import ibis
+import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from ibis import _
 
-import features.snapshot
-from facts.errors import DamagedFile, GateFailed, NotYet
-from facts.home import Home, require_sqlite
-from facts.lake import Lake, Shop, Stored, replace_file, short_hash
-from features.catalog import FEATURES, NAMES, feature_hash
-from features.snapshot import NEEDED_FACTS, snapshot
-from features.store import SNAPSHOTS, TTL, VECTORS, let_readers_pass, quietly
+from facts.contracts import INSTANT
+from facts.errors import GateFailed
+from facts.lake import Lake, Shop, Stored, short_hash
+from facts.merge import TOUCHED
+from features import bg_nbd, bg_nbd_orders, known, lifetime, measures
+from features import snapshot as snapshot_module
+from features.bg_nbd import BgNbd
+from features.catalog import Feature, feature_hash, names_of, of_shop
+from features.engines import Engine, open_engine
+from features.lifetime import fit_parameters, with_lifetime
+from features.snapshot import snapshot
+from features.snapshots import SNAPSHOTS, VECTORS, part_key, standing_cutoffs
 
 if TYPE_CHECKING:
-    from feast import FeatureStore
+    from ibis.backends.duckdb import Backend
 
 STEP_DAYS = 14
 LEAST_HISTORY_DAYS = 28
-SERVED_VIEW = "customer_vector"
-ONLINE_NOTE = "online.json"  # beside the online store: which snapshot it holds
-ADVICE = "run `regulars features build` again"
+ROWS_A_PASS = 1_000_000  # customers times cutoffs that are computed in one statement
+ROW = ["customer_id", "cutoff"]
+Step = Callable[[str], None]
+_MODULES = (snapshot_module, known, measures, lifetime, bg_nbd, bg_nbd_orders)  # what gives the features their values
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Built:
-    """The snapshots as they stand: their cutoffs, and whether this call had to compute them."""
+    """The snapshots as they stand, and what this call did for them."""
 
     stored: Stored
     cutoffs: tuple[datetime, ...]
-    was_built: bool
+    names: tuple[str, ...]
+    computed: tuple[datetime, ...]  # cutoffs that were built whole
+    touched: Mapping[datetime, int]  # cutoffs in which some customers were computed again, and how many
+
+    @property
+    def was_built(self) -> bool:
+        """Whether anything had to be computed."""
+        return bool(self.computed or self.touched)
 
 
 def default_cutoffs(shop: Shop, *, step_days: int = STEP_DAYS) -> tuple[datetime, ...]:
@@ -58,80 +75,160 @@ def default_cutoffs(shop: Shop, *, step_days: int = STEP_DAYS) -> tuple[datetime
     return tuple(instant.tz_convert("UTC").to_pydatetime() for instant in reversed(local))
 
 
-def build_snapshots(lake: Lake, cutoffs: Iterable[datetime] | None = None) -> Built:
-    """Compute the snapshots and write them where Feast reads them; nothing is done where they stand already."""
-    chosen = tuple(cutoffs) if cutoffs is not None else default_cutoffs(lake.shop())
-    made_from = {
-        "facts": lake.digest(*NEEDED_FACTS),
-        "definitions": _definitions(),
-        "cutoffs": [cutoff.isoformat() for cutoff in chosen],
-    }
-    if (stored := _standing(lake, made_from)) is not None:
-        return Built(stored=stored, cutoffs=chosen, was_built=False)
-    with lake.connect() as connection:
-        facts = {name: lake.table(connection, name) for name in NEEDED_FACTS}
-        stored = lake.commit_fixed(SNAPSHOTS, snapshot(facts, chosen), made_from=made_from)
-    with lake.connect() as connection:
-        rows = lake.table(connection, SNAPSHOTS, advice=ADVICE)
-        lake.commit_fixed(VECTORS, as_vectors(rows), made_from=made_from)
-    return Built(stored=stored, cutoffs=chosen, was_built=True)
+def next_cutoffs(lake: Lake, *, step_days: int | None = None) -> tuple[datetime, ...]:
+    """Choose the cutoffs of a build: those that stand, and new ones up to the end of the record.
 
-
-def as_vectors(rows: ibis.Table, names: Sequence[str] = NAMES) -> ibis.Table:
-    """Pack the features of a snapshot into one vector per row, missing values as NaN."""
-    vector = ibis.array([rows[name].fill_null(float("nan")).cast("float32") for name in names])
-    return rows.select("customer_id", "cutoff", features=vector, feature_hash=ibis.literal(feature_hash(tuple(names))))
-
-
-def snapshot_cutoffs(lake: Lake) -> tuple[datetime, ...]:
-    """Return the cutoffs of the snapshots that stand; raise NotYet where there are none."""
-    stored = lake.stored(SNAPSHOTS, advice=ADVICE)
-    return tuple(datetime.fromisoformat(cutoff) for cutoff in stored.made_from["cutoffs"])
-
-
-def materialize(store: FeatureStore, home: Home, *, as_of: datetime, views: Sequence[str] = (SERVED_VIEW,)) -> datetime:
-    """Bring the last snapshot at or before an instant into the online store, and return its cutoff.
-
-    By default only the vector that the endpoint reads; the named views, for Feast users, cost some ten times as much.
-
-    Raises
-    ------
-    NotYet
-        No snapshot is that old.
+    A new day adds its midnight. Where snapshots stand and no step is given, none is added between them.
     """
-    lake = Lake(home.lake)
-    cutoffs = [cutoff for cutoff in snapshot_cutoffs(lake) if cutoff <= as_of]
-    if not cutoffs:
-        raise NotYet(f"snapshot at or before {as_of.isoformat()}", advice="choose a later instant")
-    cutoff = max(cutoffs)
-    require_sqlite(home.online_store, advice="remove it and run `regulars materialize` again")
-    with quietly():
-        end = cutoff + timedelta(microseconds=1)
-        store.materialize(start_date=cutoff - TTL, end_date=end, feature_views=list(views))
-    let_readers_pass(home)
-    replace_file(home.folder / ONLINE_NOTE, json.dumps({"features_as_of": cutoff.isoformat()}))
-    return cutoff
+    standing, chosen = standing_cutoffs(lake), default_cutoffs(lake.shop(), step_days=step_days or STEP_DAYS)
+    if standing and step_days is None:
+        chosen = tuple(cutoff for cutoff in chosen if cutoff > standing[-1])
+    return tuple(sorted({*standing, *chosen}))
 
 
-def materialized_cutoff(home: Home) -> datetime | None:
-    """Return the cutoff of the snapshot that the online store holds, None before the first materialization."""
-    path = home.folder / ONLINE_NOTE
-    try:
-        return datetime.fromisoformat(json.loads(path.read_text(encoding="utf-8"))["features_as_of"])
-    except FileNotFoundError:
-        return None
-    except (ValueError, KeyError, TypeError) as error:
-        raise DamagedFile(path, "it is not what was written", advice="run `regulars materialize` again") from error
+def build_snapshots(
+    lake: Lake,
+    cutoffs: Iterable[datetime] | None = None,
+    *,
+    step_days: int | None = None,
+    engine: str = "duckdb",
+    on_step: Step = lambda _said: None,
+) -> Built:
+    """Bring the snapshots up to what the lake knows, at the cutoffs given and at those that stand.
+
+    A part that stands is left alone, file and all, unless facts have been committed since that had been received before
+    its cutoff: then their customers are computed again, with the parameters that were fitted then. Other definitions
+    build everything anew.
+    """
+    with lake.locked(), lake.connect() as connection:
+        builder = _Builder(lake, connection)
+        asked = next_cutoffs(lake, step_days=step_days) if cutoffs is None else {*cutoffs, *standing_cutoffs(lake)}
+        whole = [cutoff for cutoff in sorted(asked) if not builder.stands(cutoff)]
+        late = {cutoff: builder.touched(cutoff) for cutoff in sorted(asked) if cutoff not in whole}
+        touched = {cutoff: customers for cutoff, customers in late.items() if customers}
+        if whole or touched:
+            with open_engine(engine, lake) as opened:
+                for some in _passes(whole, builder.customer_count):
+                    on_step(f"{some[0]:%Y-%m-%d} to {some[-1]:%Y-%m-%d} on {engine}")
+                    builder.build(some, opened)
+                for cutoff, customers in touched.items():
+                    on_step(f"{len(customers):,} customers at {cutoff:%Y-%m-%d} again")
+                    builder.rebuild(cutoff, customers, opened)
+        return Built(
+            stored=lake.stored(SNAPSHOTS),
+            cutoffs=standing_cutoffs(lake),
+            names=names_of(builder.features),
+            computed=tuple(whole),
+            touched={cutoff: len(customers) for cutoff, customers in touched.items()},
+        )
 
 
-def _definitions() -> str:
-    """Return one short hash of what the features mean: their records, and the code that compiles them."""
-    return short_hash([[repr(feature) for feature in FEATURES], inspect.getsource(features.snapshot)])
+def snapshot_as_known(lake: Lake, cutoff: datetime, *, known_at: datetime) -> pd.DataFrame:
+    """Compute what had been known at one instant about customers as of another; nothing is written.
+
+    Returns one row per customer: customer_id, cutoff, then the features but for those of `features.lifetime`.
+    """
+    with lake.connect() as connection, open_engine("duckdb", lake) as opened:
+        frame: pd.DataFrame = _Builder(lake, connection).compute([cutoff], opened, known_at=known_at).to_pandas()
+    return frame
 
 
-def _standing(lake: Lake, made_from: Mapping[str, object]) -> Stored | None:
-    try:
-        both = [lake.stored(name) for name in (SNAPSHOTS, VECTORS)]
-    except (NotYet, DamagedFile):
-        return None
-    return both[0] if all(stored.made_from == made_from for stored in both) else None
+def as_vectors(rows: pa.Table, names: Sequence[str]) -> pa.Table:
+    """Pack the features of a snapshot into one vector per row, missing values as NaN."""
+    columns = [rows[name].to_numpy().astype(np.float32, copy=False) for name in names]
+    values = np.column_stack(columns).ravel() if len(rows) else np.empty(0, np.float32)
+    offsets = np.arange(len(rows) + 1, dtype=np.int32) * len(names)
+    vectors = pa.ListArray.from_arrays(pa.array(offsets), pa.array(values))
+    stamp = pa.array([feature_hash(tuple(names))] * len(rows), pa.string())
+    return rows.select(ROW).append_column("features", vectors).append_column("feature_hash", stamp)
+
+
+class _Builder:
+    """One build of a lake's snapshots; `connection` looks at the lake, whatever engine computes."""
+
+    def __init__(self, lake: Lake, connection: Backend) -> None:
+        self._lake, self._connection, self._shop = lake, connection, lake.shop()
+        self.features = of_shop(self._shop.has)
+        self._definitions = definitions_of(self.features, observed_from=self._shop.observed_from)
+        others = {"returns": "return", "cancellations": "cancelled"}
+        self._kinds = ("sale", *(kind for what, kind in others.items() if what in self._shop.has))
+        orders = lake.table(connection, "orders")
+        counted = orders.agg(customers=_.customer_id.nunique(), corrected=_.superseded_at.count()).execute().iloc[0]
+        self._has_corrections = bool(counted["corrected"])
+        self.customer_count = max(1, int(counted["customers"]))
+
+    def stands(self, cutoff: datetime) -> bool:
+        key = part_key(cutoff)
+        parts = [self._lake.parts(name).get(key) for name in (SNAPSHOTS, VECTORS)]
+        return all(
+            part is not None and part.made_from["definitions"] == self._definitions and self._lake.is_whole(part)
+            for part in parts
+        )
+
+    def touched(self, cutoff: datetime) -> list[str]:
+        """Return the customers of whom more was received before the cutoff than was known when it was computed."""
+        part = self._lake.parts(SNAPSHOTS)[part_key(cutoff)]
+        changes = self._lake.table(self._connection, TOUCHED)
+        before = ibis.literal(cutoff, INSTANT)
+        late = changes.filter((changes.commit > part.made_from["commit"]) & (changes.known_from < before))
+        found = late.select("customer_id").distinct().order_by("customer_id").execute()
+        return [str(customer) for customer in found["customer_id"]]
+
+    def compute(self, cutoffs: Sequence[datetime], engine: Engine, **only: Any) -> pa.Table:  # noqa: ANN401 - passed on
+        expression = snapshot(
+            engine.facts,
+            cutoffs,
+            self.features,
+            observed_from=self._shop.observed_from,
+            kinds=self._kinds,
+            has_corrections=self._has_corrections,
+            **only,
+        )
+        rows = engine.compute(expression)
+        types = {"customer_id": pa.string(), "cutoff": pa.timestamp("us", tz="UTC")}
+        return rows.cast(pa.schema([(name, types.get(name, pa.float32())) for name in rows.column_names]))
+
+    def build(self, cutoffs: Sequence[datetime], engine: Engine) -> None:
+        rows = self.compute(cutoffs, engine)
+        for cutoff in cutoffs:
+            here = rows.filter(pc.equal(rows["cutoff"], pa.scalar(cutoff, pa.timestamp("us", tz="UTC"))))
+            parameters = fit_parameters(here)
+            told = asdict(parameters) if isinstance(parameters, BgNbd) else {"missing": parameters}
+            self._commit(cutoff, self._complete(here, told), told)
+
+    def rebuild(self, cutoff: datetime, customers: Sequence[str], engine: Engine) -> None:
+        part = self._lake.parts(SNAPSHOTS)[part_key(cutoff)]
+        asked = ibis.memtable({"customer_id": customers}, schema={"customer_id": "string"})
+        kept = part.made_from["lifetime"]
+        again = self._complete(self.compute([cutoff], engine, customers=asked), kept)
+        standing = pq.read_table(self._lake.folder / part.file)
+        others = standing.filter(pc.invert(pc.is_in(standing["customer_id"], pa.array(customers, pa.string()))))
+        self._commit(cutoff, pa.concat_tables([others, again]).sort_by("customer_id"), kept)
+
+    def _complete(self, rows: pa.Table, told: Mapping[str, Any]) -> pa.Table:
+        with_all = with_lifetime(rows, self.features, None if "missing" in told else told)
+        return with_all.select([*ROW, *names_of(self.features)])
+
+    def _commit(self, cutoff: datetime, rows: pa.Table, lifetime: Mapping[str, Any]) -> None:
+        made_from = {
+            "definitions": self._definitions,
+            "commit": self._lake.commit_count(),
+            "lifetime": dict(lifetime),
+        }
+        tables = {SNAPSHOTS: rows, VECTORS: as_vectors(rows, names_of(self.features))}
+        self._lake.commit_part(part_key(cutoff), tables, made_from=made_from)
+
+
+def definitions_of(shop_features: Sequence[Feature], *, observed_from: datetime) -> str:
+    """Return one short hash of what the features mean: their records, and the code that compiles them.
+
+    Where the record begins is part of it for features that look a year back, which are missing before it.
+    """
+    code = [inspect.getsource(module) for module in _MODULES]
+    begins = observed_from.isoformat() if any(f.ago_days is not None for f in shop_features) else ""
+    return short_hash([[repr(feature) for feature in shop_features], code, begins])
+
+
+def _passes(cutoffs: Sequence[datetime], customer_count: int) -> list[Sequence[datetime]]:
+    size = max(1, ROWS_A_PASS // customer_count)
+    return [cutoffs[start : start + size] for start in range(0, len(cutoffs), size)]

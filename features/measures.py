@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-Fact = Literal["orders", "visits", "mailings", "redemptions"]
+# `orders` are sales; `money` is what sales brought in and returns took back.
+Fact = Literal["orders", "money", "returns", "cancellations", "visits", "first_purchases", "mailings", "redemptions"]
 How = Literal["count", "sum", "mean", "max", "median", "std"]
 
 
@@ -43,4 +44,19 @@ class Ratio:
     scale: float = 1.0
 
 
-Measure = Aggregate | Distinct | DaysSince | Ratio
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Season:
+    """Where in the year the cutoff lies, as one of two coordinates of a point on a circle."""
+
+    which: Literal["sine", "cosine"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuyTillYouDie:
+    """What BG/NBD, fitted on the shop at the cutoff, says of the customer (`features.lifetime`)."""
+
+    which: Literal["alive_probability", "expected_order_count"]
+    horizon_days: int = 0
+
+
+Measure = Aggregate | Distinct | DaysSince | Ratio | Season | BuyTillYouDie

@@ -1,36 +1,47 @@
 """The catalog compiled to ONE Ibis expression: one row per customer and cutoff.
 
 Sums run over integers and decimals, and only whole aggregates are divided, so the figures do not depend on the engine
-or on the order in which it adds. A fact counts at a cutoff when it was received before it; since nothing is received
-before it happens, that alone keeps the future out.
+or on the order in which it adds. A fact counts at a cutoff when it was received before it and not corrected before it;
+since nothing is received before it happens, that alone keeps the future out.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from functools import reduce
 from typing import TYPE_CHECKING
 
 import ibis
 from ibis import _
 
-from facts.contracts import INSTANT
 from features.catalog import FEATURES, Feature
-from features.measures import Aggregate, DaysSince, Distinct, Ratio
+from features.known import ROW, Known, cutoff_table, window_start
+from features.measures import Aggregate, BuyTillYouDie, DaysSince, Distinct, Ratio, Season
 
 if TYPE_CHECKING:
     from ibis.expr.types import Table
 
 MICROSECONDS_PER_DAY = 86_400_000_000
-EVENING_HOUR = 18
-SATURDAY = 5
-SMALL_ORDER_LINES = 3
-ROW = ("customer_id", "cutoff")
+ORDER_KINDS = ("sale", "return", "cancelled")
 NEEDED_FACTS = ("orders", "order_lines", "products", "events")
 
+# The kinds of fact that are read from one table, and the column that tells them apart.
+KINDS = {"orders": "is_sale", "returns": "is_return", "cancellations": "is_cancelled", "money": "is_paid"}
+NO_SALES = ("returns", "cancellations")
 
-def snapshot(facts: Mapping[str, Table], cutoffs: Iterable[datetime], features: Sequence[Feature] = FEATURES) -> Table:
+
+def snapshot(
+    facts: Mapping[str, Table],
+    cutoffs: Iterable[datetime],
+    features: Sequence[Feature] = FEATURES,
+    *,
+    observed_from: datetime | None = None,
+    known_at: datetime | None = None,
+    customers: Table | None = None,
+    kinds: Sequence[str] = ORDER_KINDS,
+    has_corrections: bool = True,
+) -> Table:
     """Build the features of every known customer at every cutoff.
 
     Parameters
@@ -39,148 +50,90 @@ def snapshot(facts: Mapping[str, Table], cutoffs: Iterable[datetime], features: 
         The lake's tables `orders`, `order_lines`, `products` and `events`.
     cutoffs
         Aware instants; facts received at or after a cutoff are not used for it.
+    features
+        What to compute; features of `BuyTillYouDie` are left to `features.lifetime`, which fits a model first.
+    observed_from
+        Where the shop's record begins: windows a year ago that begin before it are missing, not zero.
+    known_at
+        Use only what had been received before this instant too, which may lie before the cutoff.
+    customers
+        Only these (`customer_id`); by default all.
+    kinds, has_corrections
+        What the orders may be, and whether some were superseded: a shop with sales only is answered faster.
 
     Returns
     -------
     One row per (customer_id, cutoff) of the customers with an order received before the cutoff, ordered by both; the
     features follow as float32, in the given order and in catalog units, null where there is nothing to measure.
     """
-    known = _Known(facts, _cutoffs(cutoffs, features))
-    groups = [*_aggregates(known, features), *_distinct_counts(known, features)]
+    told = cutoff_table(cutoffs, features, observed_from=observed_from, known_at=known_at)
+    compiled = [f for f in features if not isinstance(f.measure, BuyTillYouDie)]
+    known = Known(facts, told, customers=customers, has_corrections=has_corrections)
+    groups = [*_aggregates(known, compiled, kinds=kinds), *_distinct_counts(known, compiled)]
     spine, *rest = groups
     wide = reduce(lambda left, right: left.left_join(right, ROW).drop("customer_id_right", "cutoff_right"), rest, spine)
-    wide = wide.mutate(**{f.name: wide[f.name].fill_null(0) for f in features if _is_zero_when_absent(f)})
-    wide = _with_ratios(wide, features)
-    return wide.select(*ROW, **{f.name: _as_float32(wide[f.name]) for f in features}).order_by("cutoff", "customer_id")
+    wide = wide.mutate(
+        **{f.name: wide[f.name].fill_null(0) for f in compiled if f.ago_days is None and _is_zero_when_absent(f)}
+    )
+    wide = _with_ratios(wide, compiled)
+    return wide.select(*ROW, **{f.name: _as_float32(wide[f.name]) for f in compiled}).order_by("cutoff", "customer_id")
 
 
-def _cutoffs(cutoffs: Iterable[datetime], features: Sequence[Feature]) -> Table:
-    """Return one row per different cutoff: the instant, and the first instant of every window before it."""
-    instants = sorted({cutoff.astimezone(UTC) for cutoff in cutoffs})
-    windows_days = sorted({feature.window_days or 0 for feature in features})
-    starts = {_start(days): [instant - timedelta(days=days) for instant in instants] for days in windows_days}
-    columns = {"cutoff": instants} | starts
-    told = ibis.memtable({name: [instant.isoformat() for instant in column] for name, column in columns.items()})
-    return told.cast(dict.fromkeys(columns, INSTANT))
-
-
-def _start(days: int) -> str:
-    return f"start_{days}d"
-
-
-class _Known:
-    """Every kind of fact as it is known at every cutoff."""
-
-    def __init__(self, facts: Mapping[str, Table], cutoffs: Table) -> None:
-        self._facts, self._cutoffs = facts, cutoffs
-
-    def at_cutoffs(self, table: Table, *, days: int | None) -> Table:
-        """Return a row per fact and cutoff at which it is known, of at most so many days before the cutoff."""
-        is_known = table.received_at < self._cutoffs.cutoff
-        is_recent = [] if days is None else [table.happened_at >= self._cutoffs[_start(days)]]
-        return table.join(self._cutoffs, [is_known, *is_recent]).drop("received_at")
-
-    def orders(self) -> Table:
-        """Return one row per order, its lines added up."""
-        lines = self._facts["order_lines"].join(
-            self._facts["products"].select("product_id", "is_private_label"), "product_id", how="left"
-        )
-        totals = lines.group_by("order_id").agg(
-            net_amount=_.net_amount.sum(),
-            gross_amount=_.gross_amount.sum(),
-            discount_amount=_.discount_amount.sum(),
-            coupon_amount=_.coupon_amount.sum(),
-            private_label_amount=_.net_amount.sum(where=_.is_private_label),
-            line_count=_.count(),
-            unit_count=_.unit_count.sum(),
-        )
-        orders = self._facts["orders"].left_join(totals, "order_id")
-        return orders.select(
-            "customer_id",
-            "received_at",
-            "local_hour",
-            happened_at=_.ordered_at,
-            **{name: _[name].fill_null(0) for name in totals.columns if name != "order_id"},
-            has_coupon=_.coupon_amount.fill_null(0) > 0,
-            is_small=_.line_count.fill_null(0) <= SMALL_ORDER_LINES,
-            is_weekend=_.local_weekday >= SATURDAY,
-            is_evening=_.local_hour >= EVENING_HOUR,
-        )
-
-    def visits(self, *, days: int) -> Table:
-        """Return one row per visit-day and cutoff, with the days since the visit before it, as known at the cutoff.
-
-        A visit-day is known, and dated, by its first order to be received: those received later do not move it.
-        """
-        turn = ibis.row_number().over(group_by=("customer_id", "local_on"), order_by=("received_at", "ordered_at"))
-        by_day = self._facts["orders"].filter(turn == 0)
-        by_day = by_day.select("customer_id", "local_on", "received_at", happened_at=_.ordered_at)
-        known = self.at_cutoffs(by_day, days=None)
-        before = known.local_on.lag().over(group_by=ROW, order_by="local_on")
-        with_gaps = known.mutate(gap_days=known.local_on.delta(before, unit="day"))
-        return with_gaps.filter(_.happened_at >= _[_start(days)])
-
-    def events(self, name: str) -> Table:
-        """Return one row per event of one name."""
-        rows = self._facts["events"].filter(_.event == name)
-        return rows.select("customer_id", "received_at", happened_at=_.occurred_at)
-
-    def youngest_purchases(self, column: str, *, days: int) -> Table:
-        """Return one row per different value of a product's column and cutoff: the youngest purchase known then.
-
-        A purchase is the youngest known from its receipt until the first receipt of any later one.
-        """
-        lines = self._facts["order_lines"].select("order_id", "product_id")
-        if column == "product_id":  # a product counts whether or not the catalogue has it
-            lines = lines.rename(value="product_id")
-        else:
-            values = self._facts["products"].filter(_[column].notnull())
-            values = values.select("product_id", value=ibis.dense_rank().over(order_by=column))
-            lines = lines.join(values, "product_id").select("order_id", "value").distinct()
-        orders = self._facts["orders"].select("order_id", "customer_id", "received_at", happened_at=_.ordered_at)
-        bought = orders.join(lines, "order_id").drop("order_id")
-        later = ibis.window(
-            group_by=("customer_id", "value"), order_by=("happened_at", "received_at"), following=(1, None)
-        )
-        bought = bought.mutate(superseded_at=_.received_at.min().over(later))
-        return self.at_cutoffs(bought, days=days).filter(_.superseded_at.isnull() | (_.superseded_at >= _.cutoff))
-
-
-def _aggregates(known: _Known, features: Sequence[Feature]) -> list[Table]:
-    longest = max((f.window_days or 0 for f in features), default=0)
+def _aggregates(known: Known, features: Sequence[Feature], *, kinds: Sequence[str]) -> list[Table]:
+    longest = max((f.window_days or 0 for f in features if _table_of(f) == "first_purchases"), default=0)
     tables: dict[str, Callable[[], Table]] = {
-        "orders": lambda: known.at_cutoffs(known.orders(), days=None),
-        "visits": lambda: known.visits(days=longest),
-        "mailings": lambda: known.at_cutoffs(known.events("Campaign Received"), days=None),
-        "redemptions": lambda: known.at_cutoffs(known.events("Coupon Applied"), days=None),
+        "orders": lambda: known.at_cutoffs(known.orders(kinds=kinds)),
+        "visits": known.visits,
+        "first_purchases": lambda: known.first_purchases(days=longest),
+        "mailings": lambda: known.at_cutoffs(known.events("Campaign Received")),
+        "redemptions": lambda: known.at_cutoffs(known.events("Coupon Applied")),
     }
     built = []
-    for fact, open_table in tables.items():
-        wanted = [f for f in features if isinstance(f.measure, Aggregate | DaysSince) and f.measure.fact == fact]
-        if wanted or fact == "orders":
-            built.append(open_table().group_by(ROW).agg(**{f.name: _reduce(f) for f in wanted}))
+    for name, open_table in tables.items():
+        wanted = [f for f in features if _table_of(f) == name]
+        has_other_kinds = name == "orders" and len(kinds) > 1
+        if wanted or name == "orders":  # its customers are those of the snapshot: who ordered, whatever became of it
+            figures = {f.name: _reduce(f, has_other_kinds=has_other_kinds) for f in wanted}
+            built.append(open_table().group_by(ROW).agg(**figures))
     return built
 
 
-def _distinct_counts(known: _Known, features: Sequence[Feature]) -> list[Table]:
+def _table_of(feature: Feature) -> str | None:
+    measure = feature.measure
+    if isinstance(measure, Season):
+        return "orders"  # the same for every customer of a cutoff, so any of its rows can carry it
+    if not isinstance(measure, Aggregate | DaysSince):
+        return None
+    return "orders" if measure.fact in KINDS else measure.fact
+
+
+def _distinct_counts(known: Known, features: Sequence[Feature]) -> list[Table]:
     built = []
     for column in dict.fromkeys(f.measure.column for f in features if isinstance(f.measure, Distinct)):
         wanted = [f for f in features if f.measure == Distinct(column=column)]
         longest = max(f.window_days or 0 for f in wanted)
         youngest = known.youngest_purchases(column, days=longest)
-        built.append(youngest.group_by(ROW).agg(**{f.name: _.count(where=_within(f)) for f in wanted}))
+        built.append(youngest.group_by(ROW).agg(**{f.name: _.count(where=_within(f)[0]) for f in wanted}))
     return built
 
 
-def _reduce(feature: Feature) -> ibis.Deferred:
+def _reduce(feature: Feature, *, has_other_kinds: bool = False) -> ibis.Deferred:
     measure = feature.measure
+    if isinstance(measure, Season):
+        return _[f"season_{measure.which}"].max()
+    assert isinstance(measure, Aggregate | DaysSince)  # noqa: S101 - narrows the type
+    is_kind = _[KINDS[measure.fact]] if has_other_kinds or measure.fact in NO_SALES else None
     if isinstance(measure, DaysSince):
-        instant = _.happened_at.max() if measure.which == "last" else _.happened_at.min()
+        instant = _.happened_at.max(where=is_kind) if measure.which == "last" else _.happened_at.min(where=is_kind)
         return _.cutoff.max().delta(instant, unit="microsecond") / MICROSECONDS_PER_DAY
-    assert isinstance(measure, Aggregate)  # noqa: S101 - narrows the type
-    where = _within(feature)
-    where = where if measure.where is None else where & _[measure.where]
-    return _REDUCTIONS[measure.how](_ if measure.column is None else _[measure.column], where)
+    conditions = [*_within(feature), is_kind, None if measure.where is None else _[measure.where]]
+    wanted = [condition for condition in conditions if condition is not None]
+    where = reduce(lambda left, right: left & right, wanted) if wanted else None
+    value = _REDUCTIONS[measure.how](_ if measure.column is None else _[measure.column], where)
+    if feature.ago_days is None:
+        return value
+    told = value.fill_null(0) if _is_zero_when_absent(feature) else value
+    return ibis.ifelse(_[f"is_observed_{feature.ago_days}d"].max(), told, None)
 
 
 def _exact_std(column: ibis.Deferred, where: ibis.Deferred) -> ibis.Deferred:
@@ -196,13 +149,17 @@ _REDUCTIONS = {
     "sum": lambda column, where: column.sum(where=where),
     "mean": lambda column, where: column.sum(where=where).cast("float64") / column.count(where=where).nullif(0),
     "max": lambda column, where: column.max(where=where),
-    "median": lambda column, where: column.cast("float64").median(where=where),
+    # Spark wants a constant quantile, which a condition on the aggregate would make a variable one.
+    "median": lambda column, where: ibis.ifelse(where, column.cast("float64"), None).median(),
     "std": _exact_std,
 }
 
 
-def _within(feature: Feature) -> ibis.Deferred:
-    return _.happened_at >= _[_start(feature.window_days or 0)]
+def _within(feature: Feature) -> list[ibis.Deferred]:
+    days, ago_days = feature.window_days, feature.ago_days
+    if ago_days is not None and days is not None:
+        return [_.happened_at >= _[window_start(ago_days)], _.happened_at < _[window_start(ago_days - days)]]
+    return [] if days is None else [_.happened_at >= _[window_start(days)]]
 
 
 def _is_zero_when_absent(feature: Feature) -> bool:

@@ -1,4 +1,4 @@
-"""The snapshot tables as Feast reads them, and the store itself."""
+"""Feast's store over one home."""
 
 from __future__ import annotations
 
@@ -18,8 +18,6 @@ from facts.lake import Lake
 if TYPE_CHECKING:
     from feast import FeatureStore
 
-SNAPSHOTS = "customer_snapshots"  # one row per customer and cutoff, a column per feature
-VECTORS = "customer_vectors"  # the same rows, the features as one vector in catalog order
 TTL = timedelta(days=15)  # older features are not known: offline they do not join, online they are stale
 
 
@@ -57,23 +55,33 @@ def _require_registry(path: Path) -> None:
 
 
 def apply_definitions(home: Home) -> FeatureStore:
-    """Register what `features/` defines (`feast apply`) and return the store."""
-    from feast.repo_operations import parse_repo
+    """Register what `features/` defines for the shop of a home (`feast apply`), and return the store.
 
-    store = open_store(home)
-    contents = parse_repo(definitions_folder())
-    for source in contents.data_sources:  # the definitions were read for the home of the environment
-        source.file_options.uri = str(Lake(home.lake).path(source.name))
-    store.apply(
-        [
-            *contents.entities,
-            *contents.data_sources,
-            *contents.feature_views,
-            *contents.on_demand_feature_views,
-            *contents.feature_services,
-        ]
-    )
+    What was registered before and is no longer defined is removed.
+    """
+    from features import catalog, feature_services, feature_views
+    from features.data_sources import snapshots_of, vectors_of
+    from features.entities import customer
+
+    store, lake = open_store(home), Lake(home.lake)
+    features = catalog.of_shop(lake.shop().has)
+    snapshots, vectors = snapshots_of(lake), vectors_of(lake)
+    themes = [feature_views.theme_view(theme, features, snapshots) for theme in catalog.THEMES]
+    vector = feature_views.vector_view(features, vectors)
+    services = [feature_services.model_service(task, themes) for task in feature_services.MODELS]
+    defined = [customer, snapshots, vectors, *filter(None, themes), vector]
+    defined += [*services, feature_services.online_service(vector)]
+    names = {item.name for item in defined}
+    gone = [v for v in (*store.list_feature_services(), *store.list_feature_views()) if v.name not in names]
+    with quietly():
+        store.apply(defined, objects_to_delete=gone, partial=False)
     return store
+
+
+def open_registered(home: Home) -> FeatureStore:
+    """Open Feast's store over one home; register the definitions where there are none, or a stop left none."""
+    store = open_store(home)
+    return store if store.list_feature_services() else apply_definitions(home)
 
 
 @contextmanager

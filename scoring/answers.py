@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Literal
 
 import numpy as np
@@ -16,8 +17,19 @@ from scoring.model import TaskModel
 Status = Literal["ok", "unknown_customer", "insufficient_data", "stale_features"]
 
 
+class MissingFeatures(RegularsError):  # noqa: N818 - reads as the sentence it prints
+    """A model asks for features that are not there."""
+
+    def __init__(self, model: str, missing: Sequence[str]) -> None:
+        named = ", ".join(repr(name) for name in missing[:3]) + (", ..." if len(missing) > 3 else "")  # noqa: PLR2004
+        super().__init__(
+            f"{model} was trained on {len(missing)} features that are not known here ({named}); it is not served: "
+            "build the features and train again, or bring the facts back that they need"
+        )
+
+
 class FeatureMismatch(RegularsError):  # noqa: N818
-    """A model and the features it is offered disagree by name or order."""
+    """A model, or a store, and the catalog disagree on a list of features by name, order or meaning."""
 
     def __init__(self, model: str, expected: str, found: str, *, where: str) -> None:
         super().__init__(
@@ -30,14 +42,19 @@ class FeatureMismatch(RegularsError):  # noqa: N818
 class FeatureRows:
     """What is known of some customers, in the order of the request.
 
-    `matrix` is (n, features) float32 in catalog order; a customer of whom nothing is known has `features_as_of` None.
+    `matrix` is (n, features) float32; a customer of whom nothing is known has `features_as_of` None.
     """
 
     customer_ids: Sequence[str]
     features: tuple[str, ...]
-    feature_hash: str
     matrix: NDArray[np.float32]
     features_as_of: Sequence[datetime | None]
+
+    def of_model(self, model: TaskModel) -> NDArray[np.float32]:
+        """Return the model's features in its order; raise MissingFeatures where there are others."""
+        if model.features == self.features:
+            return self.matrix
+        return self.matrix[:, places(model.label, model.features, self.features)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,21 +80,27 @@ def answer(rows: FeatureRows, models: Mapping[str, TaskModel], *, at: datetime, 
 
     Raises
     ------
-    FeatureMismatch
-        A model was trained on another feature list.
+    MissingFeatures
+        A model asks for features that the rows do not have.
     """
-    for model in models.values():
-        if model.feature_hash != rows.feature_hash:
-            raise FeatureMismatch(model.label, model.feature_hash, rows.feature_hash, where="the feature store")
     judged = [_judge(rows, index, models, at=at, ttl=ttl) for index in range(len(rows.customer_ids))]
     is_ok = np.array([status == "ok" for status, _ in judged], dtype=bool)
     scores = {}
     for task, model in models.items():
         scores[task] = np.full(len(judged), np.nan)
-        scores[task][is_ok] = model.score(rows.matrix[is_ok])
+        scores[task][is_ok] = model.score(rows.of_model(model)[is_ok])
     return Answers(
         statuses=tuple(status for status, _ in judged), details=tuple(why for _, why in judged), scores=scores
     )
+
+
+@lru_cache(maxsize=64)  # asked for by every request
+def places(label: str, wanted: tuple[str, ...], offered: tuple[str, ...]) -> list[int]:
+    """Return where each of a model's features stands among those offered; raise MissingFeatures where one does not."""
+    place = {name: index for index, name in enumerate(offered)}
+    if missing := [name for name in wanted if name not in place]:
+        raise MissingFeatures(label, missing)
+    return [place[name] for name in wanted]
 
 
 def _judge(

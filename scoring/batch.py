@@ -6,15 +6,16 @@ import os
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pandas as pd
 
-from facts.errors import NotYet, RegularsError
+from facts.errors import RegularsError
 from facts.lake import Lake
-from features.build import ADVICE, snapshot_cutoffs
-from features.catalog import NAMES, feature_hash
-from features.store import SNAPSHOTS
+from features.inputs import Inputs
+from features.lake_events import events_known
+from features.snapshots import last_cutoff, read_snapshots, snapshot_names
 from scoring.answers import FeatureRows, answer
 from scoring.model import TaskModel
 
@@ -24,25 +25,31 @@ class UnwritableOutput(RegularsError):  # noqa: N818 - reads as the sentence it 
 
 
 def known_rows(lake: Lake, *, as_of: datetime) -> FeatureRows:
-    """Return what was known of every customer at an instant: the last snapshot at or before it.
+    """Return what was known of every customer at an instant: the last snapshot at or before it, and the events since.
 
     Raises
     ------
     NotYet
         No snapshot is that old.
     """
-    cutoffs = [cutoff for cutoff in snapshot_cutoffs(lake) if cutoff <= as_of]
-    if not cutoffs:
-        raise NotYet(f"snapshot at or before {as_of.isoformat()}", advice="choose a later instant")
+    cutoff, shop = last_cutoff(lake, as_of=as_of), lake.shop()
+    inputs = Inputs.of(snapshot_names(lake), shop.has)
     with lake.connect() as connection:
-        rows = lake.table(connection, SNAPSHOTS, advice=ADVICE)
-        frame: pd.DataFrame = rows.filter(rows.cutoff == max(cutoffs)).order_by("customer_id").execute()
+        frame: pd.DataFrame = read_snapshots(lake, connection, [cutoff]).order_by("customer_id").execute()
+    customer_ids = frame["customer_id"].tolist()
+    events = events_known(lake, customer_ids, at=as_of)
+    matrix = inputs.matrix(
+        frame[list(inputs.snapshot)].to_numpy(dtype=np.float32),
+        [cutoff] * len(frame),
+        [events.get(customer, ()) for customer in customer_ids],
+        at=[as_of] * len(frame),
+        zone=ZoneInfo(shop.timezone),
+    )
     return FeatureRows(
-        customer_ids=frame["customer_id"].tolist(),
-        features=NAMES,
-        feature_hash=feature_hash(),
-        matrix=frame[list(NAMES)].to_numpy(dtype=np.float32),
-        features_as_of=[max(cutoffs)] * len(frame),
+        customer_ids=customer_ids,
+        features=inputs.names,
+        matrix=matrix,
+        features_as_of=[cutoff] * len(frame),
     )
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from facts.errors import NotYet, RegularsError
 from facts.home import require_sqlite
-from features.catalog import feature_hash
+from features.inputs import input_hash
 from scoring.answers import FeatureMismatch
 from scoring.model import MODEL_FILE, TaskModel, UnusableModel, read_model
 from serving.schema import TASKS
@@ -90,9 +90,9 @@ def _check(model: TaskModel, task: str, label: str) -> None:
         raise UnusableChampion(label, f"it holds a model of {model.task!r} that predicts a {model.kind}")
     if model.kind == "amount" and not model.currency:
         raise UnusableChampion(label, "it names no currency")
-    if model.feature_hash != feature_hash():
-        raise FeatureMismatch(label, model.feature_hash, feature_hash(), where="the catalog")
-    if feature_hash(model.features) != model.feature_hash or model.gate.feature not in model.features:
+    if model.feature_hash != input_hash(model.features):
+        raise FeatureMismatch(label, model.feature_hash, input_hash(model.features), where="the catalog")
+    if model.gate.feature not in model.features:
         raise UnusableChampion(label, f"{MODEL_FILE} contradicts itself; train again")
 
 

@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import re
 import uuid
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import Response
 
+from serving.events import EVENTS_ROUTE, LARGEST_BATCH_BYTES, EventBatch
 from serving.schema import WHOLE_BODY, Problem, ProblemResponse, ScoreRequest, problem_of
 
 Scope: TypeAlias = MutableMapping[str, Any]
@@ -25,6 +27,26 @@ App: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 ROUTE = "/v1/score"
 REQUEST_ID = "X-Request-ID"
 LARGEST_BODY_BYTES = 2 * 1024 * 1024  # a thousand ids of the greatest length, every character escaped
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entrance:
+    """What an endpoint takes: its body, how large, and what to say where it is too large or empty."""
+
+    body: type[BaseModel]
+    largest_bytes: int
+    sends_many: str
+    example: str
+
+
+ENTRANCES: Mapping[str, Entrance] = {
+    ROUTE: Entrance(
+        body=ScoreRequest, largest_bytes=LARGEST_BODY_BYTES, sends_many="ids", example='{"customer_ids": ["1"]}'
+    ),
+    EVENTS_ROUTE: Entrance(
+        body=EventBatch, largest_bytes=LARGEST_BATCH_BYTES, sends_many="messages", example='{"batch": [...]}'
+    ),
+}
 _SANE_ID = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}", re.ASCII)
 
 
@@ -41,10 +63,11 @@ class Door:
             return
         request_id = _request_id(Headers(scope=scope).get(REQUEST_ID, ""))
         scope.setdefault("state", {})["request_id"] = request_id
-        if scope["path"] != ROUTE or scope["method"] != "POST":
+        entrance = ENTRANCES.get(scope["path"])
+        if entrance is None or scope["method"] != "POST":
             await self._app(scope, receive, _with_id(send, request_id))
             return
-        taken = await _take_in(scope, receive)
+        taken = await _take_in(scope, receive, entrance)
         if isinstance(taken, Problem):
             await refusal(taken, request_id=request_id, status=400)(scope, receive, send)
         elif taken is not None:
@@ -57,29 +80,30 @@ def refusal(problem: Problem, *, request_id: str, status: int) -> Response:
     return Response(told, status_code=status, media_type="application/json", headers={REQUEST_ID: request_id})
 
 
-async def _take_in(scope: Scope, receive: Receive) -> bytes | Problem | None:
+async def _take_in(scope: Scope, receive: Receive, entrance: Entrance) -> bytes | Problem | None:
     """Return a body that can be answered, or what is wrong with it; None where the client has gone."""
     media_type = Headers(scope=scope).get("content-type", "application/json").split(";")[0].strip().lower()
     if media_type != "application/json":
         return Problem(field="Content-Type", reason=f"it is {media_type[:100]!r}; send application/json")
-    body = await _read(receive)
+    body = await _read(receive, largest_bytes=entrance.largest_bytes)
     if body is None:
         return None
-    if len(body) > LARGEST_BODY_BYTES:
-        return Problem(field=WHOLE_BODY, reason=f"it is larger than {LARGEST_BODY_BYTES} bytes; send fewer ids")
+    if len(body) > entrance.largest_bytes:
+        reason = f"it is larger than {entrance.largest_bytes} bytes; send fewer {entrance.sends_many}"
+        return Problem(field=WHOLE_BODY, reason=reason)
     if not body.strip():
-        return Problem(field=WHOLE_BODY, reason='it is empty; send JSON such as {"customer_ids": ["1"]}')
+        return Problem(field=WHOLE_BODY, reason=f"it is empty; send JSON such as {entrance.example}")
     try:
-        ScoreRequest.model_validate_json(body)
+        entrance.body.model_validate_json(body)
     except ValidationError as error:
         return problem_of(error)
     return body
 
 
-async def _read(receive: Receive) -> bytes | None:
+async def _read(receive: Receive, *, largest_bytes: int) -> bytes | None:
     """Return the body, of a body that is too large a part that is; None where the client has gone."""
     body = bytearray()
-    while len(body) <= LARGEST_BODY_BYTES:
+    while len(body) <= largest_bytes:
         message = await receive()
         if message["type"] == "http.disconnect":
             return None

@@ -1,25 +1,31 @@
-"""What is known of customers this moment: one vector each, read through Feast."""
+"""What is known of customers this moment: one vector each, read through Feast, and the events since."""
 
 from __future__ import annotations
 
 import sqlite3
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
 
 import numpy as np
 
 from facts.errors import DamagedFile, NotYet, RegularsError
-from features.build import materialized_cutoff
+from facts.lake import Lake, Shop
 from features.catalog import NAMES, feature_hash
+from features.inputs import Inputs
+from features.live import REACH
+from features.materialize import materialized_cutoff
 from features.store import open_store
-from scoring.answers import FeatureRows
+from scoring.answers import FeatureMismatch, FeatureRows
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from feast import FeatureStore
     from feast.protos.feast.serving.ServingService_pb2 import GetOnlineFeaturesResponse
+    from numpy.typing import NDArray
 
+    from facts.event_log import EventLog
     from facts.home import Home
 
 SERVICE, VIEW = "regulars-online", "customer_vector"
@@ -43,62 +49,83 @@ def require_not_later(home: Home, at: datetime) -> None:
         raise LaterFeatures(held, at)
 
 
-class OnlineFeatures:
-    """The online store of one home, opened once and read for many customers at a time."""
+class OtherVectors(RegularsError):  # noqa: N818
+    """The online store holds vectors of another feature list than the registry."""
 
-    def __init__(self, store: FeatureStore, *, place: object) -> None:
+    def __init__(self, held: str, expected: str) -> None:
+        super().__init__(
+            f"the online store holds vectors of feature list {held}, the registry has {expected}; nobody is scored on "
+            f"them: {ADVICE}"
+        )
+
+
+class OnlineFeatures:
+    """What is known of customers now: the online store's snapshot, and the event log's last events."""
+
+    def __init__(self, store: FeatureStore, log: EventLog, shop: Shop, *, place: object) -> None:
         from feast.errors import FeastObjectNotFoundException
 
-        self._store, self._place = store, place
+        self._store, self._log, self._place = store, log, place
+        self._zone = ZoneInfo(shop.timezone)
         try:
             self._service = store.get_feature_service(SERVICE)
-            view = store.get_feature_view(VIEW)
+            self._hash: str = store.get_feature_view(VIEW).tags.get("feature_hash", "")
         except FeastObjectNotFoundException:
             raise NotYet(f"feature service {SERVICE!r} in Feast's registry", advice=ADVICE) from None
-        self.registered_hash: str = view.tags.get("feature_hash", "")
+        registered = {field.name for view in store.list_feature_views() for field in view.features}
+        names = tuple(name for name in NAMES if name in registered)
+        if feature_hash(names) != self._hash:
+            raise FeatureMismatch("the catalog", feature_hash(names), self._hash, where="Feast's registry")
+        self.inputs = Inputs.of(names, shop.has)
 
     @classmethod
-    def open(cls, home: Home) -> OnlineFeatures:
+    def open(cls, home: Home, log: EventLog) -> OnlineFeatures:
         """Open the store of a home; raise NotYet where nothing was materialized."""
         require_store(home)
-        return cls(open_store(home), place=home.online_store)
+        return cls(open_store(home), log, Lake(home.lake).shop(), place=home.online_store)
 
-    def read(self, customer_ids: Sequence[str]) -> FeatureRows:
-        """Read what is known of different customers, in their order.
-
-        The rows carry the hash that the store holds. A row of another feature list gives that one's hash, so that no
-        model answers from it.
+    def read(self, customer_ids: Sequence[str], *, at: datetime) -> FeatureRows:
+        """Read what is known of different customers at an instant, in their order.
 
         Raises
         ------
+        OtherVectors
+            A vector is of another feature list than the registry's.
         DamagedFile
             A vector has another length than its feature list, or the store cannot be read.
+        EventLogFailed
+            The event log does not answer.
         """
+        snapshot, as_of = self._snapshot(customer_ids)
+        events = self._log.recent(customer_ids, since=at - REACH, known_before=at)
+        matrix = self.inputs.matrix(
+            snapshot,
+            [cutoff if cutoff is not None and cutoff <= at else None for cutoff in as_of],
+            [events.get(customer, ()) for customer in customer_ids],
+            at=[at] * len(customer_ids),
+            zone=self._zone,
+        )
+        return FeatureRows(customer_ids=customer_ids, features=self.inputs.names, matrix=matrix, features_as_of=as_of)
+
+    def _snapshot(self, customer_ids: Sequence[str]) -> tuple[NDArray[np.float32], list[datetime | None]]:
         vectors, hashes = self._columns(customer_ids)
-        matrix = np.full((len(customer_ids), len(NAMES)), np.nan, dtype=np.float32)
+        width = len(self.inputs.snapshot)
+        matrix = np.full((len(customer_ids), width), np.nan, dtype=np.float32)
         as_of: list[datetime | None] = [None] * len(customer_ids)
-        expected, strange = feature_hash(), ""
         for row, (value, stamp, known) in enumerate(
             zip(vectors.values, vectors.event_timestamps, hashes.values, strict=True)
         ):
             if not known.string_val:
                 continue
-            if known.string_val != expected:
-                strange = known.string_val
-                continue
+            if known.string_val != self._hash:
+                raise OtherVectors(known.string_val, self._hash)
             vector = value.float_list_val.val
-            if len(vector) != len(NAMES):
-                reason = f"a vector of {len(vector)} features, the catalog has {len(NAMES)}"
+            if len(vector) != width:
+                reason = f"a vector of {len(vector)} features, the registry has {width}"
                 raise DamagedFile(self._place, reason, advice=ADVICE)
             matrix[row] = vector
             as_of[row] = stamp.ToDatetime(tzinfo=UTC)
-        return FeatureRows(
-            customer_ids=customer_ids,
-            features=NAMES,
-            feature_hash=strange or expected,
-            matrix=matrix,
-            features_as_of=as_of,
-        )
+        return matrix, as_of
 
     def _columns(self, customer_ids: Sequence[str]) -> list[GetOnlineFeaturesResponse.FeatureVector]:
         # Feast's proto rather than its to_dict: that one boxes every value and drops fractions of a second.

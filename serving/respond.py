@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
-from features.catalog import BY_NAME
+from features.inputs import describe
 from features.store import TTL
 from scoring.answers import Answers, FeatureRows, answer
 from scoring.reasons import reasons
@@ -40,8 +40,8 @@ def respond(
 
     Raises
     ------
-    FeatureMismatch
-        A model was trained on another feature list than the rows have.
+    MissingFeatures
+        A model was trained on features that the rows do not have.
     """
     answers = answer(rows, models, at=at, ttl=TTL)
     given = _reasons(rows, answers, models, count=request.reasons)
@@ -93,7 +93,7 @@ def _reasons(
     if not (count and scored):
         return given
     for task, model in models.items():
-        for row, strongest in zip(scored, reasons(model, rows.matrix[scored], count=count), strict=True):
+        for row, strongest in zip(scored, reasons(model, rows.of_model(model)[scored], count=count), strict=True):
             given[row] += [
                 ReasonGiven(
                     task=cast("Task", task),
@@ -102,7 +102,7 @@ def _reasons(
                     direction=reason.direction,
                     contribution=reason.contribution,
                     share=reason.share,
-                    description=BY_NAME[reason.feature].description,
+                    description=describe(reason.feature),
                 )
                 for reason in strongest
             ]

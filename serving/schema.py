@@ -1,7 +1,9 @@
 """What the endpoint is asked and what it answers, as pydantic models; BentoML makes its OpenAPI page of them."""
 
-from collections.abc import Iterable
+import json
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
+from functools import partial
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -73,7 +75,7 @@ class ReasonGiven(BaseModel):
     """One feature's part in one score."""
 
     task: Task = Field(description="The score that it explains")
-    feature: str = Field(description="Name of the feature", examples=["order_recency_days"])
+    feature: str = Field(description="Name of the feature", examples=["order_recency_live_days"])
     value: float | None = Field(
         default=None, description="Its value, in catalog units; absent where nothing is known", examples=[3.0]
     )
@@ -110,6 +112,10 @@ class ScoreResponse(BaseModel):
     """One result for each id of the request, in its order; fields without a value are left out."""
 
     results: list[CustomerResult] = Field(description="In the order of the request")
+    scored_at: datetime = Field(
+        description="The instant of the answer: what had been received before it was known",
+        examples=["2017-10-01T04:00:00Z"],
+    )
     request_id: str = Field(
         description="The request's X-Request-ID, or one made for it; the X-Request-ID of the response too",
         examples=["6f0f1f6c2b0f4c0f9d7f0d8b6a1e2c3d"],
@@ -120,14 +126,17 @@ class Problem(BaseModel):
     """What is wrong, and where."""
 
     field: str | None = Field(default=None, description="The field at fault", examples=["customer_ids.3"])
-    reason: str = Field(description="One sentence", examples=["an id has at least 1 character"])
+    reason: str = Field(description="One sentence", examples=["it has 0 characters, at least 1 is needed"])
 
 
 class ProblemResponse(BaseModel):
     """The answer to a request that cannot be answered."""
 
     error: Problem
-    request_id: str
+    request_id: str = Field(
+        description="The request's X-Request-ID, or one made for it; the X-Request-ID of the response too",
+        examples=["6f0f1f6c2b0f4c0f9d7f0d8b6a1e2c3d"],
+    )
 
 
 def problem_of(error: ValidationError) -> Problem:
@@ -148,15 +157,70 @@ def choose_tasks(asked: list[Task] | None, served: Iterable[str]) -> list[Task] 
 
 
 def _sentence(error: ErrorDetails) -> str:
-    kind, found = error["type"], error.get("input")
-    if kind == "extra_forbidden":
-        name = str(error["loc"][-1])[:_LONGEST_QUOTE]
-        return str(UnknownName("field", name, known=tuple(ScoreRequest.model_fields)))
-    if kind == "literal_error":
-        return str(UnknownName("task", str(found)[:_LONGEST_QUOTE], known=TASKS))
-    if kind == "json_invalid":
-        return f"it is not JSON: {error['ctx']['error']}"
-    if kind == "missing":
-        return "it is required"
+    say = _SAYINGS.get(error["type"])
+    if say is not None:
+        return say(error)
     said = error["msg"]
     return f"{said[0].lower()}{said[1:]}"
+
+
+def _unknown_field(error: ErrorDetails) -> str:
+    name = str(error["loc"][-1])[:_LONGEST_QUOTE]
+    return str(UnknownName("field", name, known=tuple(ScoreRequest.model_fields)))
+
+
+def _unknown_task(error: ErrorDetails) -> str:
+    found = error["input"]
+    name = found if isinstance(found, str) else json.dumps(found)
+    return str(UnknownName("task", name[:_LONGEST_QUOTE], known=TASKS))
+
+
+def _another_type(error: ErrorDetails, *, wanted: str) -> str:
+    found = error["input"]
+    shown = _NAMED.get(type(found)) or json.dumps(found)[:_LONGEST_QUOTE]
+    return f"it is {shown}, not {wanted}"
+
+
+def _too_few(error: ErrorDetails, *, unit: str) -> str:
+    least = error["ctx"]["min_length"]
+    return f"it has {_count(len(error['input']), unit)}, at least {least:,} {'is' if least == 1 else 'are'} needed"
+
+
+def _too_many(error: ErrorDetails, *, unit: str) -> str:
+    return f"it has {_count(len(error['input']), unit)}, at most {error['ctx']['max_length']:,} are allowed"
+
+
+def _too_small(error: ErrorDetails) -> str:
+    return f"it is {str(error['input'])[:_LONGEST_QUOTE]}, at least {error['ctx']['ge']} is needed"
+
+
+def _too_large(error: ErrorDetails) -> str:
+    return f"it is {str(error['input'])[:_LONGEST_QUOTE]}, at most {error['ctx']['le']} is allowed"
+
+
+def _count(count: int, unit: str) -> str:
+    return f"{count:,} {unit}{'' if count == 1 else 's'}"
+
+
+_NAMED: Mapping[type, str] = {dict: "an object", list: "a list", str: "a string"}
+_WANTED = {
+    "bool_type": "true or false",
+    "int_type": "a whole number",
+    "list_type": "a list",
+    "model_type": "an object",
+    "string_type": "a string",
+}
+# What pydantic calls an error, and how it is said here; what is not listed is said in pydantic's words.
+_SAYINGS: Mapping[str, Callable[[ErrorDetails], str]] = {
+    **{kind: partial(_another_type, wanted=wanted) for kind, wanted in _WANTED.items()},
+    "extra_forbidden": _unknown_field,
+    "greater_than_equal": _too_small,
+    "json_invalid": lambda error: f"it is not JSON: {error['ctx']['error']}",
+    "less_than_equal": _too_large,
+    "literal_error": _unknown_task,
+    "missing": lambda _error: "it is required",
+    "string_too_long": partial(_too_many, unit="character"),
+    "string_too_short": partial(_too_few, unit="character"),
+    "too_long": partial(_too_many, unit="item"),
+    "too_short": partial(_too_few, unit="item"),
+}

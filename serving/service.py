@@ -1,8 +1,14 @@
-"""The BentoML service: `POST /v1/score`. It holds the store, the champions and the clock; the rest is `respond`."""
+"""The BentoML service: `POST /v1/score` and `POST /v1/events`.
 
+It holds the store, the champions, the event log and the clock; the rest is `respond` and `take_in`.
+"""
+
+import asyncio
 import gc
 import logging
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import bentoml
@@ -10,16 +16,18 @@ import numpy as np
 from starlette.responses import Response
 
 from facts.errors import RegularsError
+from facts.event_log import EventLog, event_log_from_environment
 from facts.home import Home
 from facts.lake import Lake
-from features.catalog import NAMES
-from scoring.answers import FeatureMismatch
+from scoring.answers import places
 from scoring.model import TaskModel
 from scoring.reasons import reasons
 from serving.champions import read_champions
 from serving.clock import Clock, as_of_from_environment
 from serving.door import ROUTE, Door, refusal
+from serving.events import EVENTS_ROUTE, EventBatch, EventsResponse, received_now, take_in
 from serving.online import OnlineFeatures
+from serving.openapi import Documented
 from serving.respond import respond
 from serving.schema import Problem, ScoreRequest, ScoreResponse, choose_tasks
 
@@ -44,6 +52,9 @@ class Regulars:
     _online: OnlineFeatures
     _champions: Mapping[str, TaskModel]  # one reference: new champions take over between two requests
     _clock: Clock
+    _currency: str
+    _events: EventLog
+    _writer: ThreadPoolExecutor  # of its own, so that no score waits for a disk
 
     @bentoml.on_startup  # type: ignore[untyped-decorator]
     def open(self) -> None:
@@ -55,13 +66,16 @@ class Regulars:
             There is nothing to serve, or it does not fit together.
         """
         home = Home.from_environment()
-        self._clock = Clock.of(Lake(home.lake).shop(), as_of=as_of_from_environment())
+        shop = Lake(home.lake).shop()
+        self._clock, self._currency = Clock.of(shop, as_of=as_of_from_environment()), shop.currency
         self._champions = read_champions(home)
-        self._online = OnlineFeatures.open(home)
+        self._events = event_log_from_environment(home)
+        self._online = OnlineFeatures.open(home, self._events)
         for model in self._champions.values():
-            _require_same_features(model, self._online.registered_hash)
+            places(model.label, model.features, self._online.inputs.names)
             _warm_up(model)
-        self._online.read([NOBODY])
+        self._online.read([NOBODY], at=self._clock.now())
+        self._writer = ThreadPoolExecutor(1, thread_name_prefix="events")
         gc.collect()
         gc.freeze()  # what lives as long as the service need not be visited by every collection
 
@@ -78,18 +92,47 @@ class Regulars:
         if isinstance(tasks, Problem):
             return _refuse(ctx, tasks, status=400)
         try:
-            rows = self._online.read(list(dict.fromkeys(request.customer_ids)))
-            results = respond(request, rows, {task: champions[task] for task in tasks}, at=self._clock.now())
+            at = self._clock.now()
+            rows = self._online.read(list(dict.fromkeys(request.customer_ids)), at=at)
+            results = respond(request, rows, {task: champions[task] for task in tasks}, at=at)
         except RegularsError as error:
             _log.error("request %s: %s", request_id, error)
             return _refuse(ctx, Problem(reason=str(error)), status=503)
-        told = ScoreResponse.model_construct(results=results, request_id=request_id)
+        told = ScoreResponse.model_construct(results=results, scored_at=at, request_id=request_id)
         return Response(told.model_dump_json(exclude_none=True), media_type="application/json")
 
-    def __is_ready__(self) -> bool:
-        """Return whether the online store answers."""
+    @bentoml.api(route=EVENTS_ROUTE, output_spec=EventsResponse)  # type: ignore[untyped-decorator]
+    async def events(self, batch: EventBatch, /, ctx: bentoml.Context) -> Response:
+        """Take in 1 to 1,000 messages in Segment's batch format; those that are accepted are on disk.
+
+        Each message is accepted, a duplicate of one that was, or rejected with the field and the reason; it holds up
+        no other. A body that is no batch gets 400. Where the log does not answer it is 503: send the batch again.
+        """
+        request_id: str = ctx.request.state.request_id
+        work = partial(self._take_in, batch, request_id)
         try:
-            self._online.read([NOBODY])
+            told = await asyncio.get_running_loop().run_in_executor(self._writer, work)
+        except RegularsError as error:
+            _log.error("request %s: %s", request_id, error)
+            return _refuse(ctx, Problem(reason=str(error)), status=503)
+        return Response(told.model_dump_json(exclude_none=True), media_type="application/json")
+
+    def _take_in(self, batch: EventBatch, request_id: str) -> EventsResponse:
+        received_at = received_now(self._clock)
+        return take_in(batch, self._events, received_at=received_at, currency=self._currency, request_id=request_id)
+
+    @bentoml.on_shutdown  # type: ignore[untyped-decorator]
+    def close(self) -> None:
+        """Let the batch in hand be written, and close the log."""
+        self._writer.shutdown()
+        self._events.close()
+
+    def __is_ready__(self) -> bool:
+        """Return whether the online store and the event log answer."""
+        now = self._clock.now()
+        try:
+            self._online.read([NOBODY], at=self._clock.now())
+            self._events.recent([NOBODY], since=now, known_before=now)
         except RegularsError:
             return False
         return True
@@ -100,16 +143,12 @@ def _refuse(ctx: bentoml.Context, problem: Problem, *, status: int) -> Response:
     return refusal(problem, request_id=ctx.request.state.request_id, status=status)
 
 
-def _require_same_features(model: TaskModel, registered_hash: str) -> None:
-    if model.feature_hash != registered_hash:
-        raise FeatureMismatch(model.label, model.feature_hash, registered_hash, where="Feast's registry")
-
-
 def _warm_up(model: TaskModel) -> None:
     model.booster.set_param({"nthread": 1})
-    nothing: Any = np.full((1, len(NAMES)), np.nan, dtype=np.float32)
+    nothing: Any = np.full((1, len(model.features)), np.nan, dtype=np.float32)
     model.score(nothing)
     reasons(model, nothing, count=1)
 
 
-Regulars.add_asgi_middleware(Door)  # type: ignore[attr-defined]  # the decorator made it a service
+for _middleware in (Door, Documented):
+    Regulars.add_asgi_middleware(_middleware)  # type: ignore[attr-defined]  # the decorator made it a service

@@ -13,12 +13,14 @@ import ibis
 import pyarrow as pa
 from hypothesis import strategies as st
 
-from facts.contracts import FACTS
+from facts.contracts import FACTS, KINDS
 from facts.ingest.delivery import Delivery
 from facts.lake import Shop
+from facts.merge import LAKE_COLUMNS
 
 DAY = timedelta(days=1)
 EPOCH = datetime(2024, 1, 1, tzinfo=UTC)  # a Monday
+MOMENT = timedelta(microseconds=1)
 CAMPAIGN, REDEMPTION = "Campaign Received", "Coupon Applied"
 
 
@@ -29,11 +31,17 @@ def at(day: float, hour: float = 0) -> datetime:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
-    product: str = "milk"
+    product: str | None = "milk"
     net: str = "1.00"
     discount: str = "0"
     coupon: str = "0"
-    units: int = 1
+    units: int | None = 1
+
+    @property
+    def sent_back(self) -> Line:
+        """Return the line of a return: less than nothing of everything."""
+        net, discount, coupon = (str(-Decimal(amount)) for amount in (self.net, self.discount, self.coupon))
+        return replace(self, net=net, discount=discount, coupon=coupon, units=-self.units if self.units else self.units)
 
     def row(self, order_id: str, number: int) -> dict[str, Any]:
         net, discount = Decimal(self.net), Decimal(self.discount)
@@ -54,18 +62,40 @@ class Order:
     customer: str = "ann"
     at: datetime = EPOCH
     received_at: datetime | None = None  # when it happened, where it is not said
+    kind: str = "sale"
     lines: tuple[Line, ...] = (Line(),)
+    id: str = ""  # numbered as they come, where it is not said
+    is_timed: bool = True  # else the source knows the day only
+    superseded_at: datetime | None = (
+        None  # when it was known no longer: at the receipt of its next version, if not said
+    )
+    corrected: tuple[Order, ...] = ()  # its later versions, in the order of their receipt
+
+    @property
+    def versions(self) -> tuple[Order, ...]:
+        """Return what was told of the order, one after the other, with the times of receipt and correction."""
+        told = (replace(self, corrected=()), *self.corrected)
+        received = [version.received_at or version.at for version in told]
+        return tuple(
+            replace(version, received_at=known_from, superseded_at=version.superseded_at or end)
+            for version, known_from, end in zip(told, received, [*received[1:], None], strict=True)
+        )
+
+    def then(self, *versions: Order) -> Order:
+        """Return the order with later versions of it."""
+        return replace(self, corrected=(*self.corrected, *versions))
 
     def row(self, order_id: str, zone: ZoneInfo) -> dict[str, Any]:
         local = self.at.astimezone(zone)
         return {
             "order_id": order_id,
             "customer_id": self.customer,
+            "kind": self.kind,
             "ordered_at": self.at,
             "received_at": self.received_at or self.at,
             "local_on": local.date(),
             "local_weekday": local.weekday(),
-            "local_hour": local.hour,
+            "local_hour": local.hour if self.is_timed else None,
             "store_id": "1",
         }
 
@@ -124,28 +154,55 @@ def rows_of(
     *,
     timezone: str = "UTC",
 ) -> dict[str, list[dict[str, Any]]]:
-    """Return the rows of every contract's table; orders and events are numbered as they come."""
+    """Return the rows of every contract's table; orders and events are numbered as they come.
+
+    Those of an order that was corrected also say which version they are of and when it was superseded, as in the lake.
+    """
     zone = ZoneInfo(timezone)
-    customers = sorted({order.customer for order in orders} | {event.customer for event in events})
+    told = [(order.id or f"o{i}", *version) for i, order in enumerate(orders) for version in _numbered(order)]
+    customers = sorted({order.customer for _id, _said, order in told} | {event.customer for event in events})
     return {
         "customers": [{"customer_id": customer, "traits": "{}"} for customer in customers],
         "products": [product.row() for product in products],
-        "orders": [order.row(f"o{i}", zone) for i, order in enumerate(orders)],
+        "orders": [
+            order.row(name, zone) | said | ({"superseded_at": order.superseded_at} if said else {})
+            for name, said, order in told
+        ],
         "order_lines": [
-            line.row(f"o{i}", number) for i, order in enumerate(orders) for number, line in enumerate(order.lines, 1)
+            line.row(name, number) | said for name, said, order in told for number, line in enumerate(order.lines, 1)
         ],
         "events": [event.row(f"m{i}") for i, event in enumerate(events)],
     }
 
 
+def _numbered(order: Order) -> list[tuple[dict[str, int], Order]]:
+    if order.superseded_at is None and not order.corrected:
+        return [({}, order)]
+    return [({"version": number}, version) for number, version in enumerate(order.versions)]
+
+
 def arrow_of(rows: Mapping[str, Sequence[Mapping[str, Any]]]) -> dict[str, pa.Table]:
-    """Return rows as Arrow tables in the contracts' schemas."""
+    """Return rows as Arrow tables in the contracts' schemas, as a source delivers them."""
     return {name: pa.Table.from_pylist(list(rows[name]), schema=FACTS[name].schema.to_pyarrow()) for name in rows}
 
 
+def known_arrow_of(rows: Mapping[str, Sequence[Mapping[str, Any]]]) -> dict[str, pa.Table]:
+    """Return rows as Arrow tables in the lake's schemas; what is not said to be a later version is the first."""
+    schemas = {name: ibis.schema(dict(LAKE_COLUMNS[name])).to_pyarrow() for name in rows}
+    return {
+        name: pa.Table.from_pylist([{"version": 0} | dict(row) for row in rows[name]], schema=schema)
+        for name, schema in schemas.items()
+    }
+
+
 def tables_of(rows: Mapping[str, Sequence[Mapping[str, Any]]]) -> dict[str, ibis.Table]:
-    """Return rows as Ibis tables in the contracts' schemas."""
+    """Return rows as Ibis tables in the contracts' schemas, as a source delivers them."""
     return {name: ibis.memtable(table) for name, table in arrow_of(rows).items()}
+
+
+def known_tables(rows: Mapping[str, Sequence[Mapping[str, Any]]]) -> dict[str, ibis.Table]:
+    """Return rows as Ibis tables in the lake's schemas."""
+    return {name: ibis.memtable(table) for name, table in known_arrow_of(rows).items()}
 
 
 def shop(
@@ -155,8 +212,8 @@ def shop(
     *,
     timezone: str = "UTC",
 ) -> dict[str, ibis.Table]:
-    """Return a small shop as Ibis tables, one for every contract."""
-    return tables_of(rows_of(orders, events, products, timezone=timezone))
+    """Return a small shop as the lake knows it: Ibis tables, one for every contract."""
+    return known_tables(rows_of(orders, events, products, timezone=timezone))
 
 
 def delivery(rows: Mapping[str, Sequence[Mapping[str, Any]]]) -> Delivery:
@@ -185,15 +242,23 @@ class History:
 
     def received_from(self, cutoff: datetime) -> History:
         """Return the same facts, learned of no earlier than the cutoff: some happen before it all the same."""
-        late = [tuple(_not_known_before(fact, cutoff) for fact in facts) for facts in (self.orders, self.events)]
-        return History(*late)
+        orders = tuple(_told_later(order, cutoff - (order.received_at or order.at)) for order in self.orders)
+        events = tuple(replace(e, received_at=max(cutoff, e.received_at or e.at)) for e in self.events)
+        return History(orders, events)
 
     def rows(self) -> dict[str, list[dict[str, Any]]]:
         return rows_of(self.orders, self.events)
 
 
-def _not_known_before(fact: Order | Event, cutoff: datetime) -> Order | Event:
-    return replace(fact, received_at=max(cutoff, fact.received_at or fact.at))
+def _told_later(order: Order, delay: timedelta) -> Order:
+    """Return an order of which every version was received, and superseded, so much later."""
+    if delay < timedelta(0):
+        return order
+    first, *others = [
+        replace(v, received_at=v.received_at + delay, superseded_at=v.superseded_at and v.superseded_at + delay)
+        for v in order.versions
+    ]
+    return first.then(*others)
 
 
 # Few customers, days and prices, so that facts meet: on a day, at the very edge of a window, at one instant. The days
@@ -203,16 +268,18 @@ _INSTANTS = st.one_of(
     st.builds(at, st.sampled_from([0, 16, 17, 23, 33, 40, 49, 56]), st.sampled_from([11, 12, 13])),
     st.datetimes(EPOCH.replace(tzinfo=None), at(60).replace(tzinfo=None), timezones=st.just(UTC)),
 )
-_DELAYS = st.one_of(st.none(), st.sampled_from([timedelta(0), timedelta(microseconds=1), DAY / 3, 3 * DAY, 40 * DAY]))
+_DELAYS = st.one_of(st.none(), st.sampled_from([timedelta(0), MOMENT, DAY / 3, 3 * DAY, 40 * DAY]))
+_PAUSES = (timedelta(0), MOMENT, DAY / 3, 3 * DAY, 20 * DAY)
+_MOSTLY = st.sampled_from([True, True, True, False])
 _CUSTOMERS = st.sampled_from(["ann", "bob", "9"])
 _PRICES = st.sampled_from(["0", "0.01", "1.10", "3.33", "19.99", "250"])
 _LINES = st.builds(
     Line,
-    product=st.sampled_from(["milk", "cheese", "bread", "soap", "misc", "unlisted"]),
+    product=st.sampled_from(["milk", "cheese", "bread", "soap", "misc", "unlisted", None]),
     net=st.sampled_from(["0", "0.01", "1.10", "3.33", "19.99", "-3.33", "250"]),
     discount=_PRICES,
     coupon=st.sampled_from(["0", "0", "0.55"]),
-    units=st.integers(0, 3),
+    units=st.one_of(st.none(), st.integers(0, 3)),
 )
 
 
@@ -223,9 +290,32 @@ def _times(draw: st.DrawFn) -> dict[str, datetime | None]:
 
 
 @st.composite
-def _orders(draw: st.DrawFn) -> Order:
-    lines = draw(st.lists(_LINES, max_size=5))
-    return Order(customer=draw(_CUSTOMERS), lines=tuple(lines), **draw(_times()))
+def _orders(draw: st.DrawFn, kinds: Sequence[str] = ("sale",)) -> Order:
+    kind, lines = draw(st.sampled_from(kinds)), draw(st.lists(_LINES, max_size=5))
+    told = tuple(line.sent_back if kind == "return" else line for line in lines)
+    return Order(customer=draw(_CUSTOMERS), kind=kind, lines=told, is_timed=draw(_MOSTLY), **draw(_times()))
+
+
+@st.composite
+def _corrected_orders(draw: st.DrawFn, kinds: Sequence[str], most_corrections: int) -> Order:
+    order = draw(_orders(kinds))
+    for _correction in range(draw(st.integers(0, most_corrections))):
+        order = draw(_corrections(order, kinds))
+    return order
+
+
+@st.composite
+def _corrections(draw: st.DrawFn, order: Order, kinds: Sequence[str], no_earlier: datetime = EPOCH) -> Order:
+    """Return an order once more corrected, or ended; what ended may come back."""
+    *before, last = order.versions
+    from_then_on = max(no_earlier, last.superseded_at or last.received_at + MOMENT) + draw(st.sampled_from(_PAUSES))
+    if last.superseded_at is None and draw(st.booleans()):
+        first, *others = (*before, replace(last, superseded_at=from_then_on))
+        return first.then(*others)
+    told = draw(_orders(kinds))
+    told = replace(told, customer=draw(st.sampled_from([last.customer, last.customer, told.customer])))
+    told = replace(told, at=draw(st.sampled_from([last.at, last.at, told.at])))
+    return order.then(replace(told, received_at=max(told.at, from_then_on)))
 
 
 @st.composite
@@ -235,10 +325,23 @@ def _events(draw: st.DrawFn) -> Event:
     )
 
 
-def histories(*, min_orders: int = 0, max_orders: int = 14) -> st.SearchStrategy[History]:
+def histories(
+    *, min_orders: int = 0, max_orders: int = 14, kinds: Sequence[str] = ("sale",), most_corrections: int = 0
+) -> st.SearchStrategy[History]:
     """Random facts of up to three customers over two months, received when they happen or up to forty days later."""
-    orders = st.lists(_orders(), min_size=min_orders, max_size=max_orders).map(tuple)
-    return st.builds(History, orders, st.lists(_events(), max_size=6).map(tuple))
+    orders = st.lists(_corrected_orders(kinds, most_corrections), min_size=min_orders, max_size=max_orders)
+    return st.builds(History, orders.map(tuple), st.lists(_events(), max_size=6).map(tuple))
+
+
+def full_histories(*, min_orders: int = 0, max_orders: int = 14) -> st.SearchStrategy[History]:
+    """Random facts with returns, cancellations and corrections."""
+    return histories(min_orders=min_orders, max_orders=max_orders, kinds=KINDS, most_corrections=2)
+
+
+def corrected_from(history: History, cutoff: datetime) -> st.SearchStrategy[History]:
+    """The same facts, some of whose orders are corrected no earlier than the cutoff."""
+    orders = [st.just(order) | _corrections(order, KINDS, no_earlier=cutoff) for order in history.orders]
+    return st.tuples(*orders).map(lambda orders: History(orders, history.events))
 
 
 def echoes_of(history: History) -> st.SearchStrategy[History]:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,30 +10,8 @@ import pytest
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
-from facts.home import PROJECT, Home
-
-
-@dataclass(frozen=True, slots=True)
-class Ran:
-    """A command that ended: its exit code and what it said."""
-
-    code: int
-    out: str
-    err: str
-
-
-def regulars(*arguments: str, home: Home) -> Ran:
-    """Run the command line as a user does, on one home."""
-    done = subprocess.run(
-        [sys.executable, "-m", "cli.main", *arguments],
-        cwd=PROJECT,
-        env=os.environ | {"REGULARS_HOME": str(home.folder), "COLUMNS": "150"},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=500,
-    )
-    return Ran(done.returncode, done.stdout, done.stderr)
+from facts.home import Home
+from tests.processes import Ran, cold, regulars
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +22,7 @@ class Demo:
     ran: Ran
 
 
-ON_THE_DEMO = ("tests/e2e/", "tests/cli/test_cli.py", "tests/contracts/test_parity.py", "tests/notebooks/")
+ON_THE_DEMO = ("tests/e2e/", "tests/cli/test_state.py", "tests/contracts/test_parity.py", "tests/notebooks/")
 
 
 class ByRoom(LoadScopeScheduling):
@@ -69,7 +45,7 @@ def run_regulars():
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Demo:
     """`regulars demo` with a small search, on Complete Journey; only read what it leaves."""
     home = Home(tmp_path_factory.mktemp("demo") / "home")
-    ran = regulars("demo", "--trials", "1", home=home)
+    ran = cold("demo", "--trials", "1", home=home)
     assert ran.code == 0, ran.err[-3000:] + ran.out[-2000:]
     return Demo(home, ran)
 

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     Predictor: TypeAlias = Callable[[pd.DataFrame], Floats]
     Fit: TypeAlias = Callable[[pd.DataFrame, NDArray[Any]], Predictor]
 
-RECENCY = "order_recency_days"
+RECENCY = "order_recency_live_days"
 SPEND_WINDOW = re.compile(r"spend_amount_(?P<days>\d+)d")
 # Between Poisson (1) and gamma (2): a mass at zero and a long right tail, in one distribution (Jørgensen 1987).
 TWEEDIE_POWER = 1.5

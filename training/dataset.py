@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 
 from facts.errors import GateFailed
 from facts.lake import Lake
-from features.build import ADVICE
 from features.frame import features_as_of
-from features.store import SNAPSHOTS
+from features.inputs import Inputs
+from features.snapshots import read_snapshots, snapshot_names
 from scoring.answers import FeatureMismatch
 from training.tasks import Task
 
@@ -30,7 +30,7 @@ LEAST_OF_EACH_CLASS = 20
 
 @dataclass(frozen=True, slots=True)
 class TrainingSet:
-    """One row per (customer_id, cutoff): the features in catalog units and order, then `label`.
+    """One row per (customer_id, cutoff): the inputs of the models (`features.inputs`), then `label`.
 
     For a probability the label is 0 or 1, for an amount it is money in the shop's currency.
     """
@@ -56,11 +56,13 @@ class TrainingSet:
 def outcomes(orders: ibis.Table, lines: ibis.Table, customers: ibis.Table, *, horizon_days: int) -> ibis.Table:
     """Return what every customer did within the horizon: one row per (customer_id, cutoff) given.
 
-    `order_count` and `net_amount` (decimal, the shop's currency) over orders placed at or after the cutoff and before
-    its horizon ends. The caller answers for the window being complete.
+    `order_count` and `net_amount` (decimal, the shop's currency, returns taken off) over what happened at or after the
+    cutoff and before its horizon ends, as it is known today. The caller answers for the window being complete.
     """
-    worth = lines.group_by("order_id").agg(net_amount=_.net_amount.sum())
-    placed = orders.left_join(worth, "order_id").select("customer_id", "ordered_at", "net_amount")
+    worth = lines.group_by("order_id", "version").agg(net_amount=_.net_amount.sum())
+    paid = orders.filter(orders.superseded_at.isnull() & (orders.kind != "cancelled"))
+    placed = paid.left_join(worth, ["order_id", "version"])
+    placed = placed.select("customer_id", "ordered_at", "net_amount", is_sale=_.kind == "sale")
     windows = customers.mutate(until=customers.cutoff + ibis.interval(days=horizon_days))
     joined = windows.left_join(
         placed,
@@ -71,17 +73,14 @@ def outcomes(orders: ibis.Table, lines: ibis.Table, customers: ibis.Table, *, ho
         ],
     )
     return joined.group_by("customer_id", "cutoff").agg(
-        order_count=_.ordered_at.count(), net_amount=_.net_amount.sum().fill_null(0)
+        order_count=_.is_sale.sum().fill_null(0), net_amount=_.net_amount.sum().fill_null(0)
     )
 
 
 def build_labels(lake: Lake, task: Task, cutoffs: Sequence[datetime], *, horizon_days: int) -> pd.DataFrame:
     """Build the labels of every customer known at the cutoffs: columns customer_id, cutoff, label."""
-    wanted = ibis.memtable({"cutoff": [c.isoformat() for c in cutoffs]}).cast({"cutoff": "timestamp('UTC', 6)"})
     with lake.connect() as connection:
-        known = (
-            lake.table(connection, SNAPSHOTS, advice=ADVICE).select("customer_id", "cutoff").semi_join(wanted, "cutoff")
-        )
+        known = read_snapshots(lake, connection, cutoffs).select("customer_id", "cutoff")
         orders, lines = (lake.table(connection, name) for name in ("orders", "order_lines"))
         done = outcomes(orders, lines, known, horizon_days=horizon_days)
         labelled = done.select("customer_id", "cutoff", label=task.label(done)).order_by("cutoff", "customer_id")
@@ -101,31 +100,32 @@ def build_training_set(
     GateFailed
         Too few customers, or one class only.
     FeatureMismatch
-        Feast's service and the catalog do not list the same features in the same order.
+        Feast's service and the snapshots do not have the same features.
     """
-    features = service_features(store, task)
+    names = snapshot_names(lake)
+    require_same_features(store, task, names)
+    inputs = Inputs.of(names, lake.shop().has).names
     labels = build_labels(lake, task, cutoffs, horizon_days=horizon_days)
-    joined = features_as_of(store, labels, service=f"regulars-{task.name}")
+    joined = features_as_of(store, lake, labels, service=f"regulars-{task.name}")
     joined = joined[joined[task.gate.feature] >= task.gate.at_least]
-    frame = joined[["customer_id", "cutoff", *features, "label"]].reset_index(drop=True)
+    frame = joined[["customer_id", "cutoff", *inputs, "label"]].reset_index(drop=True)
     _check_enough(frame, task)
-    return TrainingSet(frame, features)
+    return TrainingSet(frame, inputs)
 
 
-def service_features(store: FeatureStore, task: Task) -> tuple[str, ...]:
-    """Return the features of the task's service in catalog order, after checking that they are the catalog's."""
-    from features.catalog import NAMES, feature_hash
+def require_same_features(store: FeatureStore, task: Task, names: Sequence[str]) -> None:
+    """Raise FeatureMismatch where a task's service has other features than the snapshots."""
+    from features.catalog import feature_hash
 
     service = store.get_feature_service(f"regulars-{task.name}")
     served = tuple(feature.name for view in service.feature_view_projections for feature in view.features)
-    if set(served) != set(NAMES) or len(served) != len(NAMES):
+    if set(served) != set(names) or len(served) != len(names):
         raise FeatureMismatch(
-            f"the catalog ({len(NAMES)} features)",
-            feature_hash(),
+            f"the snapshots ({len(names)} features)",
+            feature_hash(tuple(names)),
             feature_hash(served),
             where=f"service {service.name!r}",
         )
-    return NAMES
 
 
 def _check_enough(frame: pd.DataFrame, task: Task) -> None:

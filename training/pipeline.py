@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from facts.home import Home
 from facts.lake import Lake, Shop
-from features.catalog import NAMES, feature_hash
-from features.store import SNAPSHOTS
+from features.inputs import input_hash
+from features.snapshots import SNAPSHOTS
 from scoring.model import Calibration, TaskModel
 from training import tracking
 from training.calibration import fit_calibration
@@ -57,6 +57,7 @@ def train(
         known = None if is_forced else tracking.version_of_key(client, name, key)
         if known is not None:
             report = tracking.read_report(client, known)
+            tracking.finish(client, known)
             if report["is_champion"]:
                 tracking.crown(client, name, known.version)
             is_champion = bool(report["is_champion"])
@@ -88,7 +89,9 @@ def _train_anew(
         )
         on_step("MLflow")
         _log(result, source=str(Lake(home.lake).path(SNAPSHOTS)))
-        tracking.log_trials(client, experiment, run.info.run_id, result.found.trials, metric=task.search_metric)
+        tracking.log_trials(
+            client, experiment, run.info.run_id, result.found.trials, metric=task.search_metric, key=key
+        )
         version = _register(client, result, key=key)
     return Trained(
         task=task.name,
@@ -136,8 +139,8 @@ def _fit(plan: Plan, train_rows: TrainingSet, found: Found, shop: Shop) -> TaskM
         task=task.name,
         kind=task.kind,
         horizon_days=plan.horizon.days,
-        features=NAMES,
-        feature_hash=feature_hash(),
+        features=train_rows.features,
+        feature_hash=input_hash(train_rows.features),
         gate=task.gate,
         calibration=fit_calibration(found.held_out) if is_probability else Calibration(method="none"),
         currency=None if is_probability else shop.currency,

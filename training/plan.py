@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from importlib.metadata import version as package_version
 
 from facts.lake import Lake, short_hash
-from features.build import snapshot_cutoffs
-from features.catalog import feature_hash
-from features.store import SNAPSHOTS
+from features.inputs import Inputs, input_hash
+from features.snapshots import SNAPSHOTS, snapshot_cutoffs, snapshot_names
 from training.search import Budget
 from training.splits import Splits, latest_test_cutoff, split
 from training.tasks import TASKS, Horizon, Task, auto_horizons, visit_gaps
@@ -27,8 +26,9 @@ class Plan:
 
     def key(self, lake: Lake) -> str:
         """Return one short hash of the plan and of the data it would train on."""
+        inputs = Inputs.of(snapshot_names(lake), lake.shop().has)
         made_of = [self.task.name, self.horizon.days, [c.isoformat() for c in self.splits.cutoffs]]
-        data = [lake.stored(SNAPSHOTS).sha256, lake.digest("orders", "order_lines"), feature_hash()]
+        data = [lake.digest(SNAPSHOTS), lake.digest("orders", "order_lines", "events"), input_hash(inputs.names)]
         return short_hash([*made_of, *data, self.budget.trials, self.seed, package_version("regulars")])
 
 

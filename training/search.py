@@ -18,6 +18,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from training.dataset import TrainingSet
+from training.journal import open_study
 from training.metrics import METRICS
 from training.splits import Splits
 from training.tasks import Task
@@ -96,9 +97,9 @@ def search(
     direction: Literal["minimize", "maximize"] = "minimize"
     if METRICS[task.kind][task.search_metric].direction == "higher":
         direction = "maximize"
-    study = _open_study(journal, study_name, direction=direction)
+    study = open_study(journal, study_name, direction=direction)
     ended_by = _run_trials(study, task, folds, budget=budget, seed=seed, on_trial=on_trial)
-    params = study.best_trial.params if _completed(study) else {**DEFAULTS, "objective": task.objectives[0]}
+    params = study.best_trial.params if _trials(study, "COMPLETE") else {**DEFAULTS, "objective": task.objectives[0]}
     fitted = [_fit_fold(task, fold, params, seed=seed) for fold in folds]
     values = tuple(_value(task, predicted, fold.actual) for (predicted, _), fold in zip(fitted, folds, strict=True))
     return Found(
@@ -129,16 +130,6 @@ def _fold_data(data: TrainingSet, train: Sequence[Any], validation: object) -> _
     return _FoldData(inner, xgboost.QuantileDMatrix(later.matrix, later.label, ref=inner), later.label)
 
 
-def _open_study(journal: Path, name: str, *, direction: str) -> optuna.Study:
-    import optuna
-    from optuna.storages.journal import JournalFileBackend
-
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    journal.parent.mkdir(parents=True, exist_ok=True)
-    storage = optuna.storages.JournalStorage(JournalFileBackend(str(journal)))
-    return optuna.create_study(study_name=name, storage=storage, direction=direction, load_if_exists=True)
-
-
 def _run_trials(
     study: optuna.Study,
     task: Task,
@@ -148,17 +139,15 @@ def _run_trials(
     seed: int,
     on_trial: Callable[[int], None],
 ) -> str:
-    import optuna
-
     started = time.monotonic()
-    done = len(_completed(study))
+    done = len(_trials(study, "COMPLETE"))
     on_trial(done)
     for number in range(done, budget.trials):
         if time.monotonic() - started > budget.timeout_seconds:
             return f"time budget of {budget.timeout_seconds:g} s, after {number} of {budget.trials} trials"
-        if number == 0:
-            study.enqueue_trial({**DEFAULTS, "objective": task.objectives[0]}, skip_if_exists=True)
-        study.sampler = optuna.samplers.TPESampler(seed=seed * 10_007 + number, n_startup_trials=RANDOM_TRIALS)
+        if number == 0 and not _trials(study, "WAITING"):  # one that a kill left running does not count
+            study.enqueue_trial({**DEFAULTS, "objective": task.objectives[0]})
+        study.sampler = _sampler(seed * 10_007 + number)
         trial = study.ask()
         params = _suggest(trial, task)
         fitted = [_fit_fold(task, fold, params, seed=seed) for fold in folds]
@@ -166,6 +155,13 @@ def _run_trials(
         study.tell(trial, float(np.mean([_value(task, p, f.actual) for (p, _), f in zip(fitted, folds, strict=True)])))
         on_trial(number + 1)
     return f"budget of {budget.trials} trial{'' if budget.trials == 1 else 's'}"
+
+
+def _sampler(seed: int) -> optuna.samplers.BaseSampler:
+    import optuna
+
+    # The liar would lie about trials that a kill left running, and a search that is resumed would ask otherwise.
+    return optuna.samplers.TPESampler(seed=seed, n_startup_trials=RANDOM_TRIALS, constant_liar=False)
 
 
 def _suggest(trial: optuna.Trial, task: Task) -> dict[str, Any]:
@@ -221,18 +217,16 @@ def _value(task: Task, predicted: NDArray[np.float64], actual: NDArray[np.float6
     return -1.0 if metric.direction == "higher" else float("inf")  # all predictions equal: no order at all
 
 
-def _completed(study: optuna.Study) -> list[optuna.trial.FrozenTrial]:
+def _trials(study: optuna.Study, state: Literal["COMPLETE", "WAITING"]) -> list[optuna.trial.FrozenTrial]:
     import optuna
 
-    trials: list[optuna.trial.FrozenTrial] = study.get_trials(
-        deepcopy=False, states=(optuna.trial.TrialState.COMPLETE,)
-    )
+    trials: list[optuna.trial.FrozenTrial] = study.get_trials(deepcopy=False, states=(optuna.trial.TrialState[state],))
     return trials
 
 
 def _trial_table(study: optuna.Study) -> pd.DataFrame:
     rows = [
         {"number": number, "value": trial.value, "state": "COMPLETE", **trial.params}
-        for number, trial in enumerate(_completed(study))
+        for number, trial in enumerate(_trials(study, "COMPLETE"))
     ]
     return pd.DataFrame(rows, columns=None if rows else ["number", "value", "state"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import shutil
 import tempfile
 import time
 import warnings
@@ -42,6 +43,7 @@ def tracked(home: Home) -> Iterator[MlflowClient]:
     home.artifacts.mkdir(parents=True, exist_ok=True)
     for name in ("mlflow", "alembic"):
         logging.getLogger(name).setLevel(logging.ERROR)
+    _make_store(home)
     before = mlflow.get_tracking_uri()
     mlflow.set_tracking_uri(home.tracking_uri)
     try:
@@ -83,13 +85,21 @@ def close_abandoned_runs(client: MlflowClient, experiment: str, key: str) -> Non
         client.set_terminated(run.info.run_id, status="KILLED")
 
 
-def log_trials(client: MlflowClient, experiment: str, parent: str, trials: pd.DataFrame, *, metric: str) -> None:
+def finish(client: MlflowClient, version: ModelVersion) -> None:
+    """End the run of a version as one that went well, where it was stopped after it had registered the version."""
+    if client.get_run(version.run_id).info.status == "RUNNING":
+        client.set_terminated(version.run_id)
+
+
+def log_trials(
+    client: MlflowClient, experiment: str, parent: str, trials: pd.DataFrame, *, metric: str, key: str
+) -> None:
     """Log every trial as a run nested under the parent."""
     from mlflow.entities import Metric, Param
 
     now = int(time.time() * 1000)
     for row in trials.to_dict("records"):
-        tags = {"mlflow.parentRunId": parent, "mlflow.runName": f"trial {row['number']}"}
+        tags = {"mlflow.parentRunId": parent, "mlflow.runName": f"trial {row['number']}", KEY_TAG: key}
         run = client.create_run(experiment, tags=tags)
         params = [Param(name, str(value)) for name, value in row.items() if name not in {"number", "value", "state"}]
         client.log_batch(run.info.run_id, metrics=[Metric(metric, row["value"], now, 0)], params=params)
@@ -158,6 +168,20 @@ def crown(client: MlflowClient, name: str, version: str) -> None:
 def run_name(shop: str, horizon_days: int, *, at: datetime) -> str:
     """Return a name that says how far, where and when."""
     return f"{horizon_days} days, {shop}, {at:%Y-%m-%d %H:%M}"
+
+
+def _make_store(home: Home) -> None:
+    """Make MLflow's tables at first use, whole or not at all: it cannot open what it was stopped in making."""
+    if home.has_tracking:
+        return
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+
+    partial = home.folder / ".mlflow.partial"
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    SqlAlchemyStore(f"sqlite:///{partial / 'mlflow.db'}", home.artifacts.as_uri()).engine.dispose()
+    (partial / "mlflow.db").replace(home.folder / "mlflow.db")
+    shutil.rmtree(partial)
 
 
 def _requirements() -> list[str]:

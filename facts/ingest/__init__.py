@@ -3,32 +3,43 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import ibis
 
+from facts.carries import carries
 from facts.contracts import FACTS, QUARANTINE, Checked, check
-from facts.errors import GateFailed, MissingColumns, UnknownName
+from facts.errors import DeliveryRefused, GateFailed, MissingColumns, UnknownName
 from facts.ingest import complete_journey
 from facts.ingest.delivery import Delivery
 from facts.lake import Lake, Shop, Stored
+from facts.merge import LAKE_COLUMNS, TOUCHED, TOUCHED_SCHEMA, Merged, Mode, Moment, begin, merge
 
 if TYPE_CHECKING:
     from ibis.backends.duckdb import Backend
     from ibis.expr.types import Table
 
 SOURCES: Mapping[str, Callable[[], Delivery]] = {complete_journey.NAME: complete_journey.read}
+LARGEST_QUARANTINED_RATE = 0.05
+SAME_SHOP = ("name", "currency", "timezone")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ingested:
-    """What came in: the shop, and of every table how many rows were received, kept, set aside and flagged."""
+    """What came in: the shop, of every table how many rows were received, set aside and flagged, and what is stored.
+
+    `orders` counts the delivered orders: new, corrected, unchanged, and those that ended because a whole record came
+    without them.
+    """
 
     shop: Shop
     received: Mapping[str, int]
+    kept: Mapping[str, int]
     stored: Mapping[str, Stored]
     breaches: Mapping[tuple[str, str, str], int]  # (table, rule, quarantine | flag) -> rows
+    orders: Mapping[str, int]
     notes: tuple[str, ...]
 
 
@@ -39,30 +50,63 @@ def read_source(name: str) -> Delivery:
     return SOURCES[name]()
 
 
-def ingest(delivery: Delivery, lake: Lake) -> Ingested:
-    """Check what a source delivered and commit it, all tables or none.
+def ingest(
+    delivery: Delivery,
+    lake: Lake,
+    *,
+    mode: Mode = "append",
+    at: datetime | None = None,
+    limit: float = LARGEST_QUARANTINED_RATE,
+) -> Ingested:
+    """Check what a source delivered, merge it with what the lake knows, and commit it: all tables or none.
+
+    Parameters
+    ----------
+    mode
+        `append`: orders that are not delivered stay as they are known; `replace`: the delivery is the whole record.
+    at
+        When the delivery reaches the lake: the time of receipt of late and corrected orders. By default the shop's now.
+    limit
+        The share of a table's rows above which quarantined rows refuse the delivery.
 
     Raises
     ------
     MissingColumns
         A table lacks a column of its contract.
     GateFailed
-        No order is left.
+        A first delivery has no order that can be used.
+    DeliveryRefused
+        Too many rows of a table break a rule, or the lake holds another shop.
     """
-    with lake.connect() as connection:
+    with lake.locked(), lake.connect() as connection:
+        former = None if lake.is_empty else lake.shop()
         checked = _check_all(delivery, connection)
-        if not int(checked["orders"].rows.count().execute()):
-            raise GateFailed("valid orders", needed="at least 1", found="0", advice="see the counts by rule above")
-        quarantine = ibis.union(*[c.quarantined for c in checked.values()]).order_by(list(QUARANTINE.columns))
-        tables = {name: c.rows for name, c in checked.items()} | {QUARANTINE.name: quarantine}
-        stored = lake.commit_facts(tables, delivery.shop)
-    return Ingested(
-        shop=delivery.shop,
-        received={name: c.received_count for name, c in checked.items()},
-        stored=stored,
-        breaches={(name, *key): n for name, c in checked.items() for key, n in c.breaches.items()},
-        notes=delivery.notes,
-    )
+        _refuse_bad(delivery, checked, limit=limit)
+        if former is None and not int(checked["orders"].rows.count().execute()):
+            raise GateFailed("valid orders", needed="at least 1", found="0", advice=_first(checked))
+        told = {name: c.rows for name, c in checked.items()}
+        shop = delivery.shop if former is None else _same_shop(former, delivery.shop)
+        if former is None:
+            merged = begin(told)
+        else:
+            known = {name: lake.table(connection, name) for name in FACTS}
+            moment = Moment(at=at or now(shop), former_until=former.observed_until)
+            merged = merge(known, told, moment, mode=mode, connection=connection)
+        stored = _commit(lake, connection, merged, checked, shop, keep_aside=former is not None and mode == "append")
+        return Ingested(
+            shop=lake.shop(),
+            received={name: c.received_count for name, c in checked.items()},
+            kept={name: c.received_count - _set_aside(c) for name, c in checked.items()},
+            stored=stored,
+            breaches={(name, *key): n for name, c in checked.items() for key, n in c.breaches.items()},
+            orders=merged.orders,
+            notes=delivery.notes,
+        )
+
+
+def now(shop: Shop) -> datetime:
+    """Return when something reaches the shop now; at a recorded shop, just before the instant its clock stands at."""
+    return datetime.now(UTC) if shop.clock == "wall" else shop.observed_until - timedelta(microseconds=1)
 
 
 def _check_all(delivery: Delivery, connection: Backend) -> dict[str, Checked]:
@@ -71,6 +115,66 @@ def _check_all(delivery: Delivery, connection: Backend) -> dict[str, Checked]:
         table = delivery.tables[name]
         if missing := [column for column in contract.columns if column not in table.columns]:
             raise MissingColumns(f"table {name!r} of {delivery.shop.source}", missing, known=list(table.columns))
-        rows: Table = connection.create_table(f"raw_{name}", table.cast(contract.schema), temp=True)
+        rows = table.cast(dict(contract.columns))
         checked[name] = check(contract, rows, {n: c.rows for n, c in checked.items()}, connection)
     return checked
+
+
+def _set_aside(checked: Checked, *, but: tuple[str, ...] = ()) -> int:
+    return sum(n for (rule, kind), n in checked.breaches.items() if kind == "quarantine" and rule not in but)
+
+
+def _refuse_bad(delivery: Delivery, checked: Mapping[str, Checked], *, limit: float) -> None:
+    for name, table in checked.items():
+        bad = _set_aside(table, but=delivery.tolerated)
+        if bad > limit * table.received_count:
+            raise DeliveryRefused(
+                f"{bad:,} of {table.received_count:,} rows of {name} cannot be used "
+                f"({bad / table.received_count:.1%}, at most {limit:.1%} may)",
+                advice=f"the first: {table.first_breach(but=delivery.tolerated)}",
+            )
+
+
+def _first(checked: Mapping[str, Checked]) -> str:
+    said = [f"the first of {name} set aside: {told}" for name, c in checked.items() if (told := c.first_breach())]
+    return "; ".join(said) or "the source delivered none"
+
+
+def _same_shop(former: Shop, told: Shop) -> Shop:
+    for name in SAME_SHOP:
+        old, new = getattr(former, name), getattr(told, name)
+        if old != new:
+            advice = "give another shop a folder of its own with REGULARS_HOME, or mend what the source says"
+            raise DeliveryRefused(
+                f"the lake holds a shop whose {name} is {old!r}, and here it is {new!r}", advice=advice
+            )
+    return replace(
+        told,
+        observed_from=min(former.observed_from, told.observed_from),
+        observed_until=max(former.observed_until, told.observed_until),
+    )
+
+
+def _commit(
+    lake: Lake, connection: Backend, merged: Merged, checked: Mapping[str, Checked], shop: Shop, *, keep_aside: bool
+) -> Mapping[str, Stored]:
+    tables = {name: table.cast(dict(LAKE_COLUMNS[name])) for name, table in merged.tables.items()}
+    aside = _numbered(ibis.union(*[c.quarantined.select(list(QUARANTINE.columns)) for c in checked.values()]))
+    touched = merged.touched.mutate(commit=ibis.literal(lake.commit_count() + 1, "int32")).cast(TOUCHED_SCHEMA)
+    touched = touched.select(list(TOUCHED_SCHEMA))
+    if keep_aside:
+        aside = ibis.union(_numbered(lake.table(connection, QUARANTINE.name)), aside, distinct=True)
+    if not lake.is_empty:
+        touched = ibis.union(lake.table(connection, TOUCHED), touched)
+    tables[QUARANTINE.name] = aside.select(list(QUARANTINE.columns)).order_by(list(QUARANTINE.columns))
+    tables[TOUCHED] = touched.order_by(list(TOUCHED_SCHEMA))
+    written = lake.write_facts(tables)
+    stored = {name: connection.read_parquet(lake.folder / written[name].file) for name in FACTS}
+    observed_days = (shop.observed_until - shop.observed_from).days
+    lake.commit_facts(written, replace(shop, has=carries(stored, observed_days=observed_days)))
+    return written
+
+
+def _numbered(aside: Table) -> Table:
+    """Give rows that are the same a number, so that a union keeps as many of them as there are on either side."""
+    return aside.mutate(nth=ibis.row_number().over(group_by=list(QUARANTINE.columns)))

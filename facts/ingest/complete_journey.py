@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import ibis
 import pandas as pd
 
+from facts.carries import CAMPAIGN_RECEIVED, COUPON_APPLIED
 from facts.ingest.delivery import Delivery
 from facts.lake import Shop
 
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
 
 NAME = "complete-journey"
 TIMEZONE = "America/New_York"
-CAMPAIGN_RECEIVED = "Campaign Received"
-COUPON_APPLIED = "Coupon Applied"
 
 # Above this a quantity is a measure (thousandths of a gallon, a coupon's value), not a number of pieces.
 LARGEST_PIECE_COUNT = 100
@@ -119,6 +118,7 @@ def _orders(lines: pd.DataFrame) -> Table:
             {
                 "order_id": baskets["basket_id"].astype(str),
                 "customer_id": baskets["household_id"].astype(str),
+                "kind": "sale",
                 "ordered_at": ordered_at.astype("datetime64[us, UTC]"),
                 "received_at": ordered_at.astype("datetime64[us, UTC]"),
                 "local_on": local.dt.date,

@@ -14,8 +14,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delivery:
-    """One delivery: the shop, a table for every contract in `facts.contracts.FACTS`, and notes."""
+    """One delivery: the shop, a table for every contract in `facts.contracts.FACTS`, and notes.
+
+    `tolerated` names rules that may be broken by any number of rows: the rows are set aside, and do not count towards
+    the share above which a delivery is refused.
+    """
 
     shop: Shop
     tables: Mapping[str, Table]
     notes: tuple[str, ...] = ()
+    tolerated: tuple[str, ...] = ()

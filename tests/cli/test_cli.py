@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import pytest
 
-from facts.home import Home
-from facts.lake import Lake
+from tests.processes import cold
 
 COMMANDS = [
     [], ["demo"], ["ingest"], ["features"], ["features", "build"], ["features", "list"], ["features", "show"],
@@ -16,16 +14,9 @@ COMMANDS = [
 ]  # fmt: skip
 
 
-@pytest.fixture
-def copied(demo, tmp_path) -> Home:
-    home = Home(tmp_path / "home")
-    shutil.copytree(demo.home.folder, home.folder)
-    return home
-
-
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: " ".join(command) or "regulars")
-def test_every_command_has_help(run_regulars, empty_home, command):
-    ran = run_regulars(*command, "--help", home=empty_home)
+def test_every_command_has_help(empty_home, command):
+    ran = cold(*command, "--help", home=empty_home)
     assert ran.code == 0
     assert "Usage:" in ran.out
     assert len(ran.out.splitlines()) > 5
@@ -57,99 +48,3 @@ def test_bad_input_is_one_sentence(run_regulars, empty_home, command, said):
     assert said in " ".join(ran.err.replace("│", " ").split())
     assert "Traceback" not in ran.err + ran.out
     assert not Path("scores.parquet").exists()
-
-
-def test_too_long_a_horizon_names_the_gate(run_regulars, copied):
-    before = sorted(path.name for path in copied.search.iterdir())
-    ran = run_regulars("train", "clv", "--horizon-days", "300", home=copied)
-    assert ran.code == 2
-    assert "not enough data" in ran.err
-    assert "needed" in ran.err
-    assert "found" in ran.err
-    assert sorted(path.name for path in copied.search.iterdir()) == before
-
-
-@pytest.mark.parametrize("table", ["orders", "order_lines", "customer_snapshots"])
-def test_a_damaged_table_is_named(run_regulars, copied, table):
-    lake = Lake(copied.lake)
-    path = copied.lake / lake.stored(table).file
-    content = bytearray(path.read_bytes())
-    content[len(content) // 2] ^= 0xFF
-    path.write_bytes(bytes(content))
-    ran = run_regulars("status", home=copied)
-    assert ran.code == 2
-    assert path.name in ran.err
-    assert "Traceback" not in ran.err
-
-
-def test_a_damaged_manifest_is_named(run_regulars, copied):
-    (copied.lake / "manifest.json").write_text("{")
-    ran = run_regulars("status", home=copied)
-    assert ran.code == 2
-    assert "manifest.json" in ran.err
-
-
-@pytest.mark.parametrize("name", ["booster.ubj", "model.json"])
-def test_a_damaged_model_is_named(run_regulars, demo, tmp_path, name):
-    """MLflow's artifact addresses are absolute: damage the demo's own files, and mend them after."""
-    from serving.champions import champion_version
-
-    assert champion_version(demo.home, "repurchase") == "1"
-    kept = {path: path.read_bytes() for path in demo.home.artifacts.rglob(name)}
-    try:
-        for path in kept:
-            path.write_bytes(b"not a model")
-        ran = run_regulars("score", "--output", str(tmp_path / "scores.parquet"), home=demo.home)
-    finally:
-        for path, content in kept.items():
-            path.write_bytes(content)
-    assert ran.code == 2
-    assert name in ran.err
-    assert "Traceback" not in ran.err
-    assert not (tmp_path / "scores.parquet").exists()
-
-
-@pytest.mark.parametrize(
-    ("name", "command"),
-    [
-        ("mlflow.db", ["score", "--output", "x.csv"]),
-        ("mlflow.db", ["train", "--trials", "1"]),
-        ("mlflow.db", ["status"]),
-        ("registry.db", ["materialize"]),
-        ("online.db", ["materialize"]),
-        ("online.json", ["status"]),
-    ],
-    ids=lambda value: value if isinstance(value, str) else value[0],
-)
-def test_damaged_state_is_named(run_regulars, copied, name, command):
-    (copied.folder / name).write_bytes(b"\x99 not what it was")
-    ran = run_regulars(*command, home=copied)
-    assert ran.code == 2
-    assert name in ran.err
-    assert "Traceback" not in ran.err
-
-
-def test_serving_an_instant_before_the_online_stores_is_refused(run_regulars, demo):
-    ran = run_regulars("serve", "--port", "0", "--as-of", "2017-09-25", home=demo.home)
-    assert ran.code == 2
-    assert "run `regulars materialize --as-of 2017-09-25T04:00:00+00:00` first" in ran.err
-    assert "POST" not in ran.out
-
-
-def test_a_date_is_midnight_in_the_shop(run_regulars, copied):
-    assert run_regulars("materialize", "--as-of", "2017-09-25", home=copied).code == 0
-    assert "online store: features as of 2017-09-25 04:00 UTC" in run_regulars("status", home=copied).out
-
-
-def test_status_tells_what_stands(run_regulars, demo):
-    ran = run_regulars("status", home=demo.home)
-    assert ran.code == 0
-    for said in (
-        "Complete Journey",
-        "order_lines",
-        "snapshots at 25 cutoffs",
-        "online store: features as of",
-        "regulars-repurchase/1",
-        "champion",
-    ):
-        assert said in ran.out

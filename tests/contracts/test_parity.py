@@ -10,9 +10,12 @@ import pandas as pd
 import pytest
 
 from facts.lake import Lake
-from features.build import materialize, snapshot_cutoffs
-from features.catalog import NAMES
-from features.store import SNAPSHOTS, TTL, open_store
+from features.materialize import materialize
+from features.catalog import names_of, of_shop
+from features.frame import features_as_of
+from features.inputs import REPLACED, Inputs
+from features.snapshots import snapshot_cutoffs, snapshot_names
+from features.store import TTL, open_store
 from scoring.batch import known_rows
 from serving.champions import read_champions
 from serving.run import start_server
@@ -54,16 +57,16 @@ def test_the_endpoint_knows_exactly_the_customers_of_the_snapshot(trained_home, 
 
 
 def test_features_of_the_endpoint_are_those_of_the_training_join(trained_home, instant, endpoint):
-    store = open_store(trained_home)
-    entities = pd.DataFrame({"customer_id": list(endpoint), "event_timestamp": pd.Timestamp(instant)})
-    service = store.get_feature_service("regulars-repurchase")
-    offline = store.get_historical_features(entity_df=entities, features=service).to_df().set_index("customer_id")
+    lake = Lake(trained_home.lake)
+    names = Inputs.of(snapshot_names(lake), lake.shop().has).names
+    entities = pd.DataFrame({"customer_id": list(endpoint), "cutoff": pd.Timestamp(instant)})
+    offline = features_as_of(open_store(trained_home), lake, entities).set_index("customer_id")
     for customer, result in endpoint.items():
-        row = offline.loc[customer, list(NAMES)].to_numpy(dtype=np.float32)
+        row = offline.loc[customer, list(names)].to_numpy(dtype=np.float32)
         if result["status"] == "unknown_customer":
-            assert np.isnan(row).all()
+            assert np.isnan(row[: len(Inputs.of(snapshot_names(lake), lake.shop().has).kept)]).all()
         else:
-            online = np.array([np.nan if (v := result["features"][n]) is None else v for n in NAMES], dtype=np.float32)
+            online = np.array([np.nan if (v := result["features"][n]) is None else v for n in names], dtype=np.float32)
             np.testing.assert_array_equal(online, row)
 
 
@@ -113,9 +116,11 @@ def test_past_the_ttl_nothing_is_scored(trained_home, run_regulars, tmp_path):
 def test_models_features_are_the_catalogs_by_name_and_order(trained_home):
     models = read_champions(trained_home)
     assert models
-    assert all(model.features == NAMES for model in models.values())
-    with Lake(trained_home.lake).connect() as connection:
-        columns = Lake(trained_home.lake).table(connection, SNAPSHOTS).columns
-    assert tuple(columns) == ("customer_id", "cutoff", *NAMES)
+    lake = Lake(trained_home.lake)
+    features = of_shop(lake.shop().has)
+    assert snapshot_names(lake) == names_of(features)
+    inputs = Inputs.of(snapshot_names(lake), lake.shop().has)
+    assert all(model.features == inputs.names for model in models.values())
+    assert set(inputs.kept) == set(names_of(features)) - REPLACED
     assert set(models) <= set(TASKS)
     assert os.environ["REGULARS_HOME"] == str(trained_home.folder)

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-import shutil
 
 import pandas as pd
 import pytest
 
-from facts.home import Home
 from facts.lake import Lake
 from training import tracking
 from training.tasks import TASKS
@@ -93,15 +91,3 @@ def test_a_second_run_changes_nothing(demo, run_regulars):
     assert json.loads((home.lake / "manifest.json").read_text()) == json.loads(before)
     with tracking.tracked(home) as client:
         assert all(len(client.search_model_versions(f"name = 'regulars-{name}'")) == 1 for name in TASKS)
-
-
-def test_a_damaged_snapshot_is_rebuilt_the_same(demo, run_regulars, tmp_path):
-    home = Home(tmp_path / "home")
-    shutil.copytree(demo.home.lake, home.lake)
-    sound = Lake(home.lake).stored("customer_snapshots").sha256
-    path = Lake(home.lake).path("customer_snapshots")
-    path.write_bytes(path.read_bytes()[:-1000])
-    refused = run_regulars("score", "--output", str(tmp_path / "scores.parquet"), home=home)
-    assert refused.code == 2
-    assert run_regulars("features", "build", home=home).code == 0
-    assert Lake(home.lake).stored("customer_snapshots").sha256 == sound

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import xgboost
 
-from features.catalog import feature_hash
-from scoring.answers import FeatureMismatch, FeatureRows, answer
+from features.inputs import input_hash
+from scoring.answers import MissingFeatures, FeatureRows, answer
 from scoring.model import BOOSTER_FILE, MODEL_FILE, Calibration, Gate, TaskModel, UnusableModel, read_model, write_model
 from scoring.reasons import reasons
 
@@ -37,7 +37,7 @@ def model(rows) -> TaskModel:
         kind="probability",
         horizon_days=7,
         features=FEATURES,
-        feature_hash=feature_hash(FEATURES),
+        feature_hash=input_hash(FEATURES),
         gate=Gate(feature="order_count_365d", at_least=1, said="orders in the last 365 days"),
         calibration=Calibration(method="platt", raw=(0.0, 0.5, 1.0), calibrated=(0.1, 0.4, 0.9)),
         booster=booster,
@@ -47,7 +47,7 @@ def model(rows) -> TaskModel:
 def _rows(model, matrix, as_of):
     ids = [str(i) for i in range(len(matrix))]
     return FeatureRows(
-        customer_ids=ids, features=model.features, feature_hash=model.feature_hash, matrix=matrix, features_as_of=as_of
+        customer_ids=ids, features=model.features, matrix=matrix, features_as_of=as_of
     )
 
 
@@ -153,7 +153,16 @@ def test_what_is_not_known_yet_is_unknown(model, rows):
     assert edge.statuses == ("ok",)
 
 
-def test_another_feature_list_is_refused(model, rows):
-    other = replace(_rows(model, rows[:1], [NOW]), feature_hash="0" * 12)
-    with pytest.raises(FeatureMismatch, match="it is not served"):
-        answer(other, {"repurchase": model}, at=NOW, ttl=TTL)
+def test_features_are_found_by_their_names(model, rows):
+    known = _rows(model, rows, [NOW] * len(rows))
+    turned = replace(known, features=known.features[::-1], matrix=known.matrix[:, ::-1])
+    ours, theirs = (answer(asked, {"repurchase": model}, at=NOW, ttl=TTL) for asked in (known, turned))
+    assert ours.scores["repurchase"].tobytes() == theirs.scores["repurchase"].tobytes()
+    assert ours.statuses == theirs.statuses
+
+
+def test_a_model_of_features_that_are_not_there_is_refused(model, rows):
+    known = _rows(model, rows[:1], [NOW])
+    fewer = replace(known, features=known.features[:-1], matrix=known.matrix[:, :-1])
+    with pytest.raises(MissingFeatures, match=f"'{known.features[-1]}'.*it is not served"):
+        answer(fewer, {"repurchase": model}, at=NOW, ttl=TTL)

@@ -22,9 +22,12 @@ from facts.home import PROJECT, Home
 from facts.ingest import ingest
 from facts.ingest.delivery import Delivery
 from facts.lake import Lake, Shop
-from features.build import build_snapshots, materialize
-from features.catalog import NAMES, feature_hash
-from features.store import SNAPSHOTS, apply_definitions
+from features.build import build_snapshots
+from features.inputs import input_hash
+from features.materialize import materialize
+from features.snapshots import SNAPSHOTS, snapshot_names
+from features.store import apply_definitions
+from scoring.batch import known_rows
 from scoring.model import Calibration, Gate, TaskModel, write_model
 from serving.schema import TASKS
 
@@ -88,13 +91,15 @@ def deliver(shop: Shop = SHOP) -> Delivery:
         "customers": [(c, "{}") for c in (*REGULAR_IDS, *LAPSED_IDS, BROWSER_ID)],
         "products": products,
         "orders": [
-            (o.order_id, o.customer_id, o.at, o.at, o.at.date(), o.at.weekday(), o.at.hour, "main") for o in sold
+            (o.order_id, o.customer_id, "sale", o.at, o.at, o.at.date(), o.at.weekday(), o.at.hour, "main")
+            for o in sold
         ],
         "order_lines": [(o.order_id, 1, f"product-{o.amount % 7}", 1, o.amount, 0, o.amount, 0) for o in sold],
         "events": [
             (f"mail-{n}", who, "Campaign Received", UNTIL - timedelta(days=n + 1), UNTIL - timedelta(days=n + 1), "{}")
             for n, who in enumerate(REGULAR_IDS[:9])
-        ],
+        ]
+        + [("view-1", LAPSED_IDS[0], "Product Viewed", FROM, FROM, '{"product_id": "product-1"}')],
     }
     tables = {
         name: ibis.memtable(pd.DataFrame(rows[name], columns=list(contract.columns)))
@@ -123,7 +128,13 @@ def open_registry(home: Home) -> None:
 def snapshot_rows(home: Home, cutoff: datetime = UNTIL) -> pd.DataFrame:
     """Return the snapshot at a cutoff, by customer."""
     rows = pd.read_parquet(Lake(home.lake).path(SNAPSHOTS))
-    return rows[rows["cutoff"] == pd.Timestamp(cutoff)].set_index("customer_id")[list(NAMES)]
+    return rows[rows["cutoff"] == pd.Timestamp(cutoff)].set_index("customer_id")[list(snapshot_names(Lake(home.lake)))]
+
+
+def input_rows(home: Home, as_of: datetime = UNTIL) -> pd.DataFrame:
+    """Return what models are given at an instant, by customer."""
+    rows = known_rows(Lake(home.lake), as_of=as_of)
+    return pd.DataFrame(rows.matrix, columns=list(rows.features), index=list(rows.customer_ids))
 
 
 def matrix_of(rows: pd.DataFrame) -> np.ndarray:
@@ -131,9 +142,10 @@ def matrix_of(rows: pd.DataFrame) -> np.ndarray:
     return rows.to_numpy(dtype=np.float32, na_value=np.nan)
 
 
-def fit_model(home: Home, task: str, *, names: tuple[str, ...] = NAMES) -> TaskModel:
-    """Fit a few trees on the snapshot; what they predict does not matter, that they tell customers apart does."""
-    rows = snapshot_rows(home)
+def fit_model(home: Home, task: str, *, names: tuple[str, ...] | None = None) -> TaskModel:
+    """Fit a few trees on the inputs; what they predict does not matter, that they tell customers apart does."""
+    rows = input_rows(home)
+    names = names or tuple(rows.columns)
     label = {
         "repurchase": rows["order_count_30d"] > 1,
         "churn": rows["order_count_30d"] < 2,
@@ -147,7 +159,7 @@ def fit_model(home: Home, task: str, *, names: tuple[str, ...] = NAMES) -> TaskM
         kind=kind,
         horizon_days={"repurchase": 7, "churn": 30, "clv": 90}[task],
         features=names,
-        feature_hash=feature_hash(names),
+        feature_hash=input_hash(names),
         gate=Gate(feature="order_count_90d", at_least=1, said="orders in the last 90 days"),
         calibration=Calibration(method="none")
         if task == "clv"
@@ -168,7 +180,7 @@ def register(home: Home, model: TaskModel, *, scratch: Path, alias: str | None =
     name = f"regulars-{model.task}"
     found = mlflow.get_experiment_by_name(name)
     experiment = found.experiment_id if found else mlflow.create_experiment(name, home.artifacts.as_uri())
-    example = snapshot_rows(home)[list(model.features)].head(2)
+    example = input_rows(home)[list(model.features)].head(2)
     with mlflow.start_run(experiment_id=experiment):
         logged = mlflow.pyfunc.log_model(
             name="model",

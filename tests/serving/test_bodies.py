@@ -15,6 +15,7 @@ from serving.door import LARGEST_BODY_BYTES
 
 JSON = {"Content-Type": "application/json"}
 GOOD = {"customer_ids": [shop.REGULAR_IDS[0]]}
+OUR_WORDS = ("it is ", "it has ", "no field named ", "no task named ")
 
 
 def refused(client: TestClient, body: str | bytes, headers: dict[str, str] = JSON) -> dict[str, str]:
@@ -27,9 +28,6 @@ def refused(client: TestClient, body: str | bytes, headers: dict[str, str] = JSO
     return told["error"]
 
 
-after = "after validation"
-
-
 @pytest.mark.parametrize(
     ("body", "field", "reason"),
     [
@@ -38,25 +36,28 @@ after = "after validation"
         (GOOD | {"zzz": 1}, "zzz", "no field named 'zzz'; known: customer_ids, features, reasons, tasks"),
         (GOOD | {"tasks": ["clv", "chrun"]}, "tasks.1", "no task named 'chrun'; did you mean 'churn'?"),
         (GOOD | {"tasks": [7]}, "tasks.0", "no task named '7'; known: churn, clv, repurchase"),
-        (GOOD | {"tasks": []}, "tasks", f"list should have at least 1 item {after}, not 0"),
-        (GOOD | {"tasks": "clv"}, "tasks", "input should be a valid array"),
-        ({"customer_ids": []}, "customer_ids", f"list should have at least 1 item {after}, not 0"),
-        ({"customer_ids": "1"}, "customer_ids", "input should be a valid array"),
-        ({"customer_ids": None}, "customer_ids", "input should be a valid array"),
-        ({"customer_ids": ["1", "2", "3", 4]}, "customer_ids.3", "input should be a valid string"),
-        ({"customer_ids": ["1", None]}, "customer_ids.1", "input should be a valid string"),
-        ({"customer_ids": ["1", ""]}, "customer_ids.1", "string should have at least 1 character"),
-        ({"customer_ids": ["x" * 129]}, "customer_ids.0", "string should have at most 128 characters"),
-        ({"customer_ids": ["1"] * 1001}, "customer_ids", f"list should have at most 1000 items {after}, not 1001"),
-        (GOOD | {"reasons": -1}, "reasons", "input should be greater than or equal to 0"),
-        (GOOD | {"reasons": 21}, "reasons", "input should be less than or equal to 20"),
-        (GOOD | {"reasons": "3"}, "reasons", "input should be a valid integer"),
-        (GOOD | {"reasons": 2.5}, "reasons", "input should be a valid integer"),
-        (GOOD | {"reasons": True}, "reasons", "input should be a valid integer"),
-        (GOOD | {"features": 1}, "features", "input should be a valid boolean"),
-        ([GOOD], "body", "input should be an object"),
-        ("1", "body", "input should be an object"),
-        (None, "body", "input should be an object"),
+        (GOOD | {"tasks": []}, "tasks", "it has 0 items, at least 1 is needed"),
+        (GOOD | {"tasks": "clv"}, "tasks", "it is a string, not a list"),
+        (GOOD | {"tasks": [None]}, "tasks.0", "no task named 'null'; known: churn, clv, repurchase"),
+        ({"customer_ids": []}, "customer_ids", "it has 0 items, at least 1 is needed"),
+        ({"customer_ids": "1"}, "customer_ids", "it is a string, not a list"),
+        ({"customer_ids": {"1": 1}}, "customer_ids", "it is an object, not a list"),
+        ({"customer_ids": None}, "customer_ids", "it is null, not a list"),
+        ({"customer_ids": ["1", "2", "3", 4]}, "customer_ids.3", "it is 4, not a string"),
+        ({"customer_ids": ["1", None]}, "customer_ids.1", "it is null, not a string"),
+        ({"customer_ids": ["1", ""]}, "customer_ids.1", "it has 0 characters, at least 1 is needed"),
+        ({"customer_ids": ["x" * 129]}, "customer_ids.0", "it has 129 characters, at most 128 are allowed"),
+        ({"customer_ids": ["1"] * 1001}, "customer_ids", "it has 1,001 items, at most 1,000 are allowed"),
+        (GOOD | {"reasons": -1}, "reasons", "it is -1, at least 0 is needed"),
+        (GOOD | {"reasons": 21}, "reasons", "it is 21, at most 20 is allowed"),
+        (GOOD | {"reasons": 10**99}, "reasons", f"it is 1{59 * '0'}, at most 20 is allowed"),
+        (GOOD | {"reasons": "3"}, "reasons", "it is a string, not a whole number"),
+        (GOOD | {"reasons": 2.5}, "reasons", "it is 2.5, not a whole number"),
+        (GOOD | {"reasons": True}, "reasons", "it is true, not a whole number"),
+        (GOOD | {"features": 1}, "features", "it is 1, not true or false"),
+        ([GOOD], "body", "it is a list, not an object"),
+        ("1", "body", "it is a string, not an object"),
+        (None, "body", "it is null, not an object"),
     ],
 )  # fmt: skip
 def test_the_field_and_the_reason_are_named(client: TestClient, body: object, field: str, reason: str) -> None:
@@ -153,4 +154,4 @@ def _is_answered(client: TestClient, body: bytes) -> None:
     assert told["request_id"]
     if response.status_code == 400:
         assert told["error"]["field"]
-        assert told["error"]["reason"]
+        assert told["error"]["reason"].startswith(OUR_WORDS)

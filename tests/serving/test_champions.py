@@ -13,10 +13,11 @@ import corner_shop as shop
 import mlflow
 import pytest
 from corner_shop import Serve
+from openapi_page import described
 
 from facts.errors import DamagedFile, NotYet
 from facts.home import Home
-from features.catalog import NAMES, feature_hash
+from facts.event_log import open_event_log
 from scoring.answers import FeatureMismatch
 from scoring.model import Gate, TaskModel
 from serving.champions import UnusableChampion, _folder, champion_version, read_champions
@@ -34,7 +35,7 @@ def enthrone(workshop: Home, tmp_path: Path) -> Enthrone:
         if champion_version(workshop, task):
             client.delete_registered_model_alias(f"regulars-{task}", "champion")
 
-    def _enthrone(task: str, *, names: tuple[str, ...] = NAMES, **changed: object) -> str:
+    def _enthrone(task: str, *, names: tuple[str, ...] | None = None, **changed: object) -> str:
         model: TaskModel = replace(shop.fit_model(workshop, task, names=names), **changed)
         return shop.register(workshop, model, scratch=tmp_path / "model")
 
@@ -49,7 +50,7 @@ def test_the_champion_is_read_as_it_was_written(workshop: Home, enthrone: Enthro
     version = enthrone("clv")
     read, wrote = read_champions(workshop), shop.fit_model(workshop, "clv")
     assert read == {"clv": wrote.with_version(version)}
-    rows = shop.matrix_of(shop.snapshot_rows(workshop))
+    rows = shop.matrix_of(shop.input_rows(workshop))
     assert read["clv"].score(rows).tolist() == wrote.score(rows).tolist()
 
 
@@ -84,9 +85,8 @@ def test_a_task_without_a_champion(workshop: Home, enthrone: Enthrone, serve: Se
 
 
 def test_another_feature_list_is_refused(workshop: Home, enthrone: Enthrone, serve: Serve) -> None:
-    names = tuple(reversed(NAMES))
-    version = enthrone("churn", names=names)
-    said = f"regulars-churn/{version} was trained on feature list {feature_hash(names)}, the catalog holds "
+    version = enthrone("churn", feature_hash="0123456789ab")
+    said = f"regulars-churn/{version} was trained on feature list 0123456789ab, the catalog holds "
     with pytest.raises(FeatureMismatch, match=said), serve(workshop):
         pass
 
@@ -157,7 +157,7 @@ class TestStore:
         with serve(store) as client:
             response = client.post("/v1/score", json={"customer_ids": [shop.REGULAR_IDS[0]]})
         assert response.status_code == 503
-        assert f"was trained on feature list {feature_hash()}, the feature store holds 0123456789ab" in response.text
+        assert "the online store holds vectors of feature list 0123456789ab, the registry has " in response.text
         assert response.headers["X-Request-ID"] == response.json()["request_id"]
 
     def test_a_short_vector_names_the_store(self, store: Home) -> None:
@@ -168,7 +168,7 @@ class TestStore:
             connection.execute("UPDATE regulars_customer_vector SET value = ? WHERE feature_name = 'features'", [short])
             connection.commit()
         with pytest.raises(DamagedFile, match=f"{store.online_store}: a vector of 1 features"):
-            OnlineFeatures.open(store).read([shop.REGULAR_IDS[0]])
+            OnlineFeatures.open(store, open_event_log(store)).read([shop.REGULAR_IDS[0]], at=shop.UNTIL)
 
     def test_a_store_without_its_table_is_not_ready(self, store: Home, serve: Serve) -> None:
         with serve(store) as client:
@@ -178,11 +178,13 @@ class TestStore:
                 connection.commit()
             assert client.get("/readyz").status_code == 503
             response = client.post("/v1/score", json={"customer_ids": ["1"]})
+            shown = described(client.get("/docs.json").json(), response)
         assert response.status_code == 503
-        assert str(store.online_store) in response.json()["error"]["reason"]
+        reason = response.json()["error"]["reason"]
+        assert reason == shown["error"]["reason"].replace(".regulars/online.db", str(store.online_store))
 
     def test_a_store_that_was_never_materialized(self, store: Home) -> None:
         store.online_store.unlink()
         with pytest.raises(NotYet, match=r"no online store at .* yet; run `regulars materialize`"):
-            OnlineFeatures.open(store)
+            OnlineFeatures.open(store, open_event_log(store))
         assert not store.online_store.exists()

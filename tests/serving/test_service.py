@@ -12,7 +12,7 @@ from starlette.testclient import TestClient
 
 from facts.errors import NotYet
 from facts.home import Home
-from features.catalog import BY_NAME, NAMES
+from features.inputs import describe
 from scoring.model import TaskModel
 from serving.schema import TASKS, ScoreResponse
 
@@ -37,7 +37,7 @@ class TestAnswers:
     def test_scores_are_those_of_the_models_on_the_snapshot(
         self, client: TestClient, home: Home, champions: dict[str, TaskModel]
     ) -> None:
-        rows = shop.snapshot_rows(home).loc[list(shop.REGULAR_IDS)]
+        rows = shop.input_rows(home).loc[list(shop.REGULAR_IDS)]
         results = ask(client, *rows.index)["results"]
         for task, model in champions.items():
             unit = "amount" if task == "clv" else "probability"
@@ -46,10 +46,10 @@ class TestAnswers:
             assert {result[task]["horizon_days"] for result in results} == {model.horizon_days}
         assert {result["clv"]["currency"] for result in results} == {"EUR"}
 
-    def test_features_are_those_of_the_snapshot_bit_for_bit(self, client: TestClient, home: Home) -> None:
-        rows = shop.snapshot_rows(home)
+    def test_features_are_those_of_batch_scoring_bit_for_bit(self, client: TestClient, home: Home) -> None:
+        rows = shop.input_rows(home)
         results = ask(client, *rows.index, features=True)["results"]
-        assert all(list(result["features"]) == list(NAMES) for result in results)
+        assert all(list(result["features"]) == list(rows.columns) for result in results)
         served = np.array([list(result["features"].values()) for result in results], dtype=np.float32)
         assert served.tobytes() == shop.matrix_of(rows).tobytes()
 
@@ -129,7 +129,7 @@ class TestReasons:
     def test_each_says_what_it_is(self, client: TestClient) -> None:
         result = ask(client, OTHER, reasons=20, features=True)["results"][0]
         for reason in result["reasons"]:
-            assert reason["description"] == BY_NAME[reason["feature"]].description
+            assert reason["description"] == describe(reason["feature"])
             assert reason.get("value") == result["features"][reason["feature"]]
             assert (reason["direction"] == "raises") == (reason["contribution"] > 0)
             assert 0 < reason["share"] <= 1
@@ -137,10 +137,10 @@ class TestReasons:
     def test_they_add_up_to_the_raw_score(
         self, client: TestClient, home: Home, champions: dict[str, TaskModel]
     ) -> None:
-        row = shop.matrix_of(shop.snapshot_rows(home).loc[[REGULAR]])
+        row = shop.matrix_of(shop.input_rows(home).loc[[REGULAR]])
         given = ask(client, REGULAR, reasons=20, tasks=["clv"])["results"][0]["reasons"]
         told = {reason["feature"]: reason["contribution"] for reason in given}
-        parts = dict(zip(NAMES, champions["clv"].contributions(row)[0].tolist(), strict=True))
+        parts = dict(zip(champions["clv"].features, champions["clv"].contributions(row)[0].tolist(), strict=True))
         assert all(parts[name] == size for name, size in told.items())
 
 

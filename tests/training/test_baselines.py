@@ -10,7 +10,7 @@ from scipy.stats import spearmanr
 from training.baselines import BASELINES, MissingColumnError, baselines_for
 from training.metrics import METRICS, estimate_all
 
-COLUMNS = ("order_recency_days", "order_count_30d", "order_count_365d", "spend_amount_90d", "spend_amount_365d")
+COLUMNS = ("order_recency_live_days", "order_count_30d", "order_count_365d", "spend_amount_90d", "spend_amount_365d")
 
 
 def shop(row_count=400, *, seed=0):
@@ -20,7 +20,7 @@ def shop(row_count=400, *, seed=0):
     orders = generator.poisson(3 * habit)
     features = pd.DataFrame(
         {
-            "order_recency_days": np.where(orders > 0, generator.exponential(60 / habit), np.nan),
+            "order_recency_live_days": np.where(orders > 0, generator.exponential(60 / habit), np.nan),
             "order_count_30d": generator.poisson(habit / 4),
             "order_count_365d": orders,
             "spend_amount_90d": np.where(orders > 0, 10 * generator.gamma(1 + habit), np.nan),
@@ -118,7 +118,7 @@ class TestWhatIsLearned:
         features, bought, _ = shop()
         (recency, *_) = BASELINES["probability"]
         predicted = recency.fit(features, bought)(features)
-        never = features["order_recency_days"].isna().to_numpy()
+        never = features["order_recency_live_days"].isna().to_numpy()
         assert never.any()
         np.testing.assert_allclose(predicted[never], predicted.min())
 
@@ -175,4 +175,4 @@ class TestRefusals:
 
     def test_amounts_need_some_spend(self):
         with pytest.raises(MissingColumnError, match="needs spend_amount_45d"):
-            baselines_for("amount", horizon_days=45, columns=["order_recency_days"])
+            baselines_for("amount", horizon_days=45, columns=["order_recency_live_days"])

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+import time
+
 import numpy as np
 import pandas as pd
 import pytest
+import xgboost
 
+from facts.home import PROJECT
 from tests.builders import EPOCH, at
 from training.dataset import TrainingSet
+from training.journal import open_study
 from training.search import Budget, fit, search
 from training.splits import split
 from training.tasks import TASKS
@@ -27,6 +34,10 @@ def task(request):
 
 @pytest.fixture(scope="module")
 def data(task) -> TrainingSet:
+    return _data(task)
+
+
+def _data(task) -> TrainingSet:
     random = np.random.default_rng(5)
     values = random.normal(size=(len(CUTOFFS) * 80, 4)).astype(np.float32)
     drive = values[:, 0] + 0.5 * values[:, 1] + random.normal(size=len(values))
@@ -54,6 +65,35 @@ def test_a_stopped_search_ends_like_one_that_ran_through(task, data, tmp_path):
     resumed = _search(task, data, tmp_path / "parts", trials=8)
     pd.testing.assert_frame_equal(resumed.trials, whole.trials)
     assert (resumed.params, resumed.rounds, resumed.value) == (whole.params, whole.rounds, whole.value)
+
+
+@pytest.mark.parametrize("done", [0, 6])
+def test_one_stopped_within_a_trial_ends_like_one_that_ran_through(tmp_path, done):
+    """The trial stands in the journal with its parameters and without an end, as a kill leaves it."""
+    task = TASKS["repurchase"]
+    data = _data(task)
+    whole = _search(task, data, tmp_path / "whole", trials=done + 2)
+    _search(task, data, tmp_path / "parts", trials=done)
+    no_probability = TrainingSet(data.frame.assign(label=7.0), data.features)
+    with pytest.raises(xgboost.core.XGBoostError, match="logistic loss"):
+        _search(task, no_probability, tmp_path / "parts", trials=done + 1)
+    resumed = _search(task, data, tmp_path / "parts", trials=done + 2)
+    pd.testing.assert_frame_equal(resumed.trials, whole.trials)
+    assert (resumed.params, resumed.rounds, resumed.value) == (whole.params, whole.rounds, whole.value)
+
+
+def test_the_lock_of_a_killed_search_is_free(tmp_path):
+    journal = tmp_path / "journal"
+    program = "import sys; from pathlib import Path; from training.journal import _Lock\n"
+    program += "lock = _Lock(Path(sys.argv[1])); print(lock.acquire(), flush=True); sys.stdin.read()"
+    command = [sys.executable, "-c", program, str(journal)]
+    holder = subprocess.Popen(command, cwd=PROJECT, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert holder.stdout.readline() == b"True\n"
+    holder.kill()
+    holder.communicate()
+    started = time.monotonic()
+    open_study(journal, "s", direction="minimize")
+    assert time.monotonic() - started < 20  # Optuna's own lock waits for thirty seconds
 
 
 def test_the_same_seed_gives_the_same_model(task, data, tmp_path):

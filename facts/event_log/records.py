@@ -1,0 +1,153 @@
+"""What goes into an event log and what comes out of it, and what every log promises."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Protocol
+
+from facts.errors import RegularsError
+
+KEPT_DAYS = 30
+TAKEN = "message_id already used by another message"
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+_ENCODER = json.JSONEncoder(sort_keys=True, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+
+
+class EventLogFailed(RegularsError):  # noqa: N818 - reads as the sentence it prints
+    """The event log does not answer, or would not keep what it acknowledges."""
+
+    def __init__(self, place: object, reason: object, *, advice: str) -> None:
+        super().__init__(f"event log {place}: {reason}; {advice}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """A message that may enter the log.
+
+    Parameters
+    ----------
+    index
+        Its place in the batch that it came in.
+    properties
+        A JSON object, as `json_text` writes it.
+    content
+        What `content_of` says of it: the same for the same message sent again, another for any other.
+    """
+
+    index: int
+    message_id: str
+    customer_id: str
+    event: str
+    occurred_at: datetime
+    properties: str
+    content: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """An event of the log; never received before it happened."""
+
+    message_id: str
+    customer_id: str
+    event: str
+    occurred_at: datetime
+    received_at: datetime
+    properties: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waiting:
+    """An event that is not in the lake yet, and its place in the order in which the log took events in."""
+
+    position: str
+    event: Event
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rejection:
+    """A message that was not taken: its place in the batch, and why."""
+
+    index: int
+    reason: str
+    message_id: str | None = None
+    field: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Appended:
+    """What became of some messages; those accepted are on disk."""
+
+    accepted: int
+    duplicates: int
+    rejected: tuple[Rejection, ...] = ()
+
+
+class EventLog(Protocol):
+    """Events as they come in: durable when acknowledged, read per customer, drained into the lake.
+
+    Every method raises EventLogFailed where the store does not answer.
+    """
+
+    def append(self, messages: Sequence[Message], *, received_at: datetime) -> Appended:
+        """Take messages in, all that are accepted in one step, and return when they are on disk.
+
+        A message id that is known is a duplicate if the message is the same, and rejected if it is another one.
+        """
+
+    def recent(self, customer_ids: Sequence[str], *, since: datetime, known_before: datetime) -> dict[str, list[Event]]:
+        """Return each customer's events received before an instant, of those that happened since another one.
+
+        Ordered by (occurred_at, message_id); a customer without events has an empty list.
+        """
+
+    def undrained(self, limit: int) -> list[Waiting]:
+        """Return the first events that are not in the lake yet, in the order in which they were taken in."""
+
+    def mark_drained(self, position: str) -> None:
+        """Note that the events up to a position, and it, are in the lake."""
+
+    def seed(self, events: Iterable[Event]) -> int:
+        """Put events here that are in the lake already; known message ids are left as they are. Return how many."""
+
+    def prune(self, before: datetime) -> int:
+        """Forget the events received before an instant that are in the lake. Return how many."""
+
+    def close(self) -> None:
+        """Let go of the store."""
+
+
+def taken(message: Message) -> Rejection:
+    """Return the rejection of a message whose id is another one's."""
+    return Rejection(index=message.index, message_id=message.message_id, field="messageId", reason=TAKEN)
+
+
+def to_microseconds(instant: datetime) -> int:
+    """Return an aware instant as whole microseconds since 1970."""
+    return (instant - _EPOCH) // _MICROSECOND
+
+
+def from_microseconds(count: int) -> datetime:
+    """Return the UTC instant that many microseconds after 1970."""
+    return _EPOCH + timedelta(microseconds=count)
+
+
+def json_text(properties: Mapping[str, Any]) -> str:
+    """Return a JSON object as text, the same for equal objects; raise ValueError for a number that JSON has not."""
+    return _ENCODER.encode(properties)
+
+
+def content_of(customer_id: str, event: str, occurred_at: datetime | None, properties: str) -> str:
+    """Return 32 hexadecimal digits that stand for what a message says; its time is None where it gives none."""
+    when = "" if occurred_at is None else str(to_microseconds(occurred_at))
+    said = f"{customer_id}\0{event}\0{when}\0{properties}"  # no part holds a NUL, so no two messages say the same
+    return hashlib.blake2b(said.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+
+
+def content_of_event(event: Event) -> str:
+    """Return what `content_of` said of an event's message, if its own time was kept."""
+    return content_of(event.customer_id, event.event, event.occurred_at, json_text(event.properties))

@@ -1,0 +1,173 @@
+"""A shop's files, read as a mapping says, into the tables of a delivery."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
+
+import ibis
+from ibis import _
+
+from facts.errors import GateFailed
+from facts.ingest.delivery import Delivery
+from facts.ingest.table.doubt import refuse_misfit
+from facts.ingest.table.files import stage
+from facts.ingest.table.mapping import Mapping
+from facts.ingest.table.order_lines import build_lines
+from facts.ingest.table.orders import Span, build_heads, build_orders
+from facts.ingest.table.parsing import parse
+from facts.ingest.table.people_and_goods import build_customers, build_events, build_products
+from facts.ingest.table.rows import CUSTOMER_RULE, read_rows, with_order_ids
+from facts.ingest.table.staging import Staged
+from facts.ingest.table.times import wall_at
+from facts.lake import MEMORY_LIMIT, Shop
+
+if TYPE_CHECKING:
+    from ibis.backends.duckdb import Backend
+    from ibis.expr.types import Table
+
+ROWS, HEADS = "rows.parquet", "heads.parquet"
+ROW_GROUP = 20_480  # small groups: an engine that reads them in blocks holds several
+MICROSECOND = timedelta(microseconds=1)
+
+
+def read(paths: Sequence[Path], mapping: Mapping, *, staging: Path, at: datetime) -> Delivery:
+    """Read a shop's order files.
+
+    Parameters
+    ----------
+    paths
+        CSV or TSV (also gzip), Parquet, Excel; all of them as the mapping says.
+    staging
+        A folder for what is read, on the disk; it must stay until the delivery is ingested.
+    at
+        When the files were delivered: an order later than that cannot be.
+
+    Raises
+    ------
+    MissingColumns, BadFile
+        A file is not what the mapping says.
+    GateFailed
+        No row has a time that can be read.
+    """
+    staging.mkdir(parents=True, exist_ok=True)
+    staged = stage(paths, mapping, staging)
+    with _engine(staging) as connection:
+        parts = [parse(file, mapping, connection, at=at) for file in staged]
+        for part in parts:
+            refuse_misfit(part, connection)
+        rows = ibis.union(*[read_rows(part, file_number=i) for i, part in enumerate(parts)])
+        _write(with_order_ids(rows, mapping), staging / ROWS)
+        rows = connection.read_parquet(staging / ROWS)
+        found = _look(rows, mapping, connection)
+        _write(build_heads(rows, mapping), staging / HEADS)
+    return _deliver(_open(staging / ROWS), _open(staging / HEADS), mapping, found, staged)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Found:
+    """What was seen over all rows."""
+
+    first_at: datetime
+    last_at: datetime
+    has_hours: bool
+    measured_count: int
+    back_count: int
+    without_customer_count: int
+
+
+@contextmanager
+def _engine(staging: Path) -> Iterator[Backend]:
+    connection = ibis.duckdb.connect(memory_limit=MEMORY_LIMIT, temp_directory=str(staging / ".spill"))
+    connection.raw_sql("SET TimeZone = 'UTC'")
+    try:
+        yield connection
+    finally:
+        connection.disconnect()
+
+
+def _write(table: Table, path: Path) -> None:
+    table.to_parquet(path, compression="zstd", row_group_size=ROW_GROUP)
+
+
+def _open(path: Path) -> Table:
+    """Open a Parquet file so that any engine can read it, in blocks."""
+    from pyarrow.dataset import dataset
+
+    return ibis.memtable(dataset(path))
+
+
+def _look(rows: Table, mapping: Mapping, connection: Backend) -> _Found:
+    wall = wall_at(rows.ordered_at, mapping.time.zone)
+    is_timed = rows.has_hours & (wall.hour() + wall.minute() + wall.second() > 0)
+    asked = rows.agg(
+        first_at=_.ordered_at.min(), last_at=_.ordered_at.max(), has_hours=is_timed.any(),
+        measured=_.is_measured.sum(), back=_.is_negative.sum(), without=_.customer_id.isnull().sum(),
+    )  # fmt: skip
+    found: dict[str, Any] = connection.to_pyarrow(asked).to_pylist()[0]
+    if found["first_at"] is None:
+        raise GateFailed("orders with a time", needed="at least 1", found="0", advice="see columns.ordered_at")
+    return _Found(
+        first_at=found["first_at"],
+        last_at=found["last_at"],
+        has_hours=bool(found["has_hours"]),
+        measured_count=int(found["measured"]),
+        back_count=int(found["back"]),
+        without_customer_count=int(found["without"]),
+    )
+
+
+def _deliver(rows: Table, heads: Table, mapping: Mapping, found: _Found, staged: Sequence[Staged]) -> Delivery:
+    span = Span(until=found.last_at, has_hours=found.has_hours)
+    return Delivery(
+        shop=_shop(mapping, found),
+        tables={
+            "customers": build_customers(rows, mapping),
+            "products": build_products(rows, mapping),
+            "orders": build_orders(heads, mapping, span),
+            "order_lines": build_lines(rows, heads, mapping),
+            "events": build_events(),
+        },
+        notes=tuple(_notes(mapping, found, staged)),
+        tolerated=(CUSTOMER_RULE,) if mapping.customers.missing == "set_aside" else (),
+    )
+
+
+def _shop(mapping: Mapping, found: _Found) -> Shop:
+    told, clock = mapping.shop, ZoneInfo(mapping.time.zone)
+    first, last = found.first_at.astimezone(clock).date(), found.last_at.astimezone(clock).date()
+    until = found.last_at + MICROSECOND if found.has_hours else _midnight(last + timedelta(days=1), clock)
+    return Shop(
+        name=told.name,
+        source="table",
+        currency=told.currency,
+        timezone=mapping.time.zone,
+        observed_from=_midnight(told.observed_from or first, clock),
+        observed_until=until if told.observed_until is None else _midnight(told.observed_until, clock),
+        clock=told.clock,
+    )
+
+
+def _midnight(day: date, clock: ZoneInfo) -> datetime:
+    return datetime.combine(day, time(), clock).astimezone(UTC)
+
+
+def _notes(mapping: Mapping, found: _Found, staged: Sequence[Staged]) -> Iterator[str]:
+    for file in staged:
+        empty = f", {file.empty_count:,} empty ones left out" if file.empty_count else ""
+        yield f"{file.label}: {file.row_count:,} rows{empty}"
+    if not found.has_hours:
+        yield "times have no hours: an order counts from midnight, the start of its day"
+    if found.measured_count:
+        yield f"{found.measured_count:,} rows have a fraction as quantity (measured, not counted): one piece each"
+    if found.back_count and mapping.kinds.negative == "return":
+        yield f"{found.back_count:,} rows have a negative quantity or amount: they are returns"
+    if mapping.kinds.refund_after_days is not None:
+        yield f"refunds have no date of their own: {mapping.kinds.refund_after_days} days after the order are assumed"
+    if found.without_customer_count and mapping.customers.missing == "set_aside":
+        yield f"{found.without_customer_count:,} rows have no customer: their orders are set aside"

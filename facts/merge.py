@@ -1,0 +1,200 @@
+"""What the lake knows and what a delivery says, made one: nothing twice, and nothing that was known is forgotten.
+
+An order keeps every version of it that was ever known. A version is known from its `received_at` until its
+`superseded_at`; both stand beside the contract's columns, with the number of the version.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Literal
+
+import ibis
+from ibis import _
+
+from facts.contracts import EVENTS, FACTS, INSTANT, ORDER_LINES, ORDERS
+
+if TYPE_CHECKING:
+    from ibis.backends.duckdb import Backend
+    from ibis.expr.types import Table
+
+Mode = Literal["append", "replace"]
+VERSION = {"version": "int32"}
+TOUCHED = "touched"
+TOUCHED_SCHEMA = {"commit": "int32", "customer_id": "string", "known_from": INSTANT}
+LAKE_COLUMNS: Mapping[str, Mapping[str, str]] = {name: contract.columns for name, contract in FACTS.items()} | {
+    "orders": {**ORDERS.columns, **VERSION, "superseded_at": INSTANT},
+    "order_lines": {**ORDER_LINES.columns, **VERSION},
+}
+KEYS: Mapping[str, tuple[str, ...]] = {name: contract.key for name, contract in FACTS.items()} | {
+    "orders": ("order_id", "version"),
+    "order_lines": ("order_id", "version", "line_number"),
+    TOUCHED: ("commit", "customer_id", "known_from"),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Moment:
+    """When a delivery reaches the lake, and up to when the lake knew the shop before it."""
+
+    at: datetime
+    former_until: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Merged:
+    """The tables as they are to be stored, the customers of whom something else is known now, and counts of orders."""
+
+    tables: Mapping[str, Table]
+    touched: Table
+    orders: Mapping[str, int]
+
+
+def begin(told: Mapping[str, Table]) -> Merged:
+    """Return the tables of a first delivery: first versions, received when they happened where the source is silent."""
+    orders = told["orders"].mutate(
+        received_at=_.received_at.fill_null(_.ordered_at),
+        version=ibis.literal(0, "int32"),
+        superseded_at=ibis.null(INSTANT),
+    )
+    tables = dict(told) | {
+        "orders": orders,
+        "order_lines": told["order_lines"].mutate(version=ibis.literal(0, "int32")),
+        "events": told["events"].mutate(received_at=_.received_at.fill_null(_.occurred_at)),
+    }
+    nobody = ibis.memtable({"customer_id": [], "known_from": []}).cast({"customer_id": "string", "known_from": INSTANT})
+    return Merged(tables=_in_order(tables), touched=nobody, orders={"new": _count(orders), "corrected": 0, "unchanged": 0, "ended": 0})
+
+
+def merge(
+    known: Mapping[str, Table], told: Mapping[str, Table], moment: Moment, *, mode: Mode, connection: Backend
+) -> Merged:
+    """Merge a delivery into what is known.
+
+    An order is taken whole, its lines with it: the same content changes nothing, other content is its next version. An
+    order that happened before the end of the former record and was not in it is late: it is received now, where the
+    source does not say when.
+
+    Parameters
+    ----------
+    known, told
+        The lake's tables, and the delivered ones after their contracts.
+    mode
+        `replace`: the delivery is all there is, an order that is not in it ends now; `append`: the others stay.
+    """
+    versions = connection.create_table("told_versions", _versions(known, told, moment), temp=True, overwrite=False)
+    current = known["orders"].filter(_.superseded_at.isnull())
+    ended = _ended(current, told["orders"], versions, moment, mode=mode)
+    ended = connection.create_table("ended_versions", ended, temp=True, overwrite=False)
+    orders = known["orders"].left_join(ended, ["order_id", "version"]).drop("order_id_right", "version_right")
+    orders = orders.mutate(superseded_at=ibis.coalesce(_.superseded_at, _.ends_at)).drop("ends_at")
+    arrived = versions.drop("change").mutate(superseded_at=ibis.null(INSTANT)).select(list(LAKE_COLUMNS["orders"]))
+    lines = told["order_lines"].join(versions.select("order_id", "version"), "order_id")
+    events = _new_events(known["events"], told["events"], moment)
+    events = connection.create_table("told_events", events, temp=True, overwrite=False)
+    tables = {
+        "customers": _upsert(known["customers"], told["customers"], "customer_id"),
+        "products": _upsert(known["products"], told["products"], "product_id"),
+        "orders": ibis.union(orders.select(list(LAKE_COLUMNS["orders"])), arrived),
+        "order_lines": ibis.union(known["order_lines"], lines.select(list(LAKE_COLUMNS["order_lines"]))),
+        "events": ibis.union(known["events"], events.select(list(EVENTS.columns))),
+    }
+    touched = ibis.union(
+        versions.select("customer_id", known_from=_.received_at),
+        ended.join(known["orders"], ["order_id", "version"]).select("customer_id", known_from=_.ends_at),
+        events.select("customer_id", known_from=_.received_at),
+        _buyers_of_changed(known, told),
+    )
+    return Merged(
+        tables=_in_order(tables),
+        touched=touched.group_by("customer_id").agg(known_from=_.known_from.min()),
+        orders=_counts(versions, ended, told["orders"]),
+    )
+
+
+def _in_order(tables: Mapping[str, Table]) -> dict[str, Table]:
+    return {name: table.select(list(LAKE_COLUMNS[name])).order_by(KEYS[name]) for name, table in tables.items()}
+
+
+def _versions(known: Mapping[str, Table], told: Mapping[str, Table], moment: Moment) -> Table:
+    """Return the delivered orders that are new or say something else, each with its version and when it is known."""
+    same = _unchanged(known, told)
+    last = (
+        known["orders"]
+        .group_by("order_id")
+        .agg(last=_.version.max(), last_known_at=ibis.greatest(_.received_at.max(), _.superseded_at.max()))
+    )
+    fresh = told["orders"].anti_join(same, "order_id").left_join(last, "order_id").drop("order_id_right")
+    at = ibis.greatest(ibis.literal(moment.at, INSTANT), _.ordered_at)  # nothing is received before it happens
+    late = at if moment.former_until is None else ibis.ifelse(_.ordered_at < moment.former_until, at, _.ordered_at)
+    first = _.received_at.fill_null(late)
+    after = ibis.greatest(at, _.last_known_at + ibis.interval(microseconds=1))
+    again = ibis.ifelse(_.received_at > _.last_known_at, _.received_at, after)
+    return fresh.mutate(
+        received_at=ibis.ifelse(_["last"].isnull(), first, again),
+        version=ibis.coalesce(_["last"] + 1, 0).cast("int32"),
+        change=ibis.cases((_["last"].isnull(), "new"), else_="corrected"),
+    ).select(*ORDERS.columns, "version", "change")
+
+
+def _unchanged(known: Mapping[str, Table], told: Mapping[str, Table]) -> Table:
+    """Return the delivered orders whose current version says the same, whenever it was received."""
+    current = known["orders"].filter(_.superseded_at.isnull()).semi_join(told["orders"], "order_id")
+    before = _marks(current, known["order_lines"].semi_join(current, ["order_id", "version"]))
+    return _marks(told["orders"], told["order_lines"]).semi_join(before, ["order_id", "head", "line_count", "body"])
+
+
+def _marks(orders: Table, lines: Table) -> Table:
+    """Return one row per order that stands for all it says: two hashes of 64 bits, and how many lines it has."""
+    heads = orders.select("order_id", head=_hash(orders, but=("order_id", "received_at", "version", "superseded_at")))
+    bodies = lines.mutate(mark=_hash(lines, but=("order_id", "version"))).group_by("order_id")
+    whole = heads.left_join(bodies.agg(line_count=_.count(), body=_.mark.bit_xor()), "order_id").drop("order_id_right")
+    return whole.mutate(line_count=_.line_count.fill_null(0), body=_.body.fill_null(0))
+
+
+def _hash(table: Table, *, but: tuple[str, ...]) -> ibis.Value:
+    return ibis.struct({name: table[name] for name in table.columns if name not in but}).hash()
+
+
+def _ended(current: Table, told: Table, versions: Table, moment: Moment, *, mode: Mode) -> Table:
+    """Return the versions that are known no longer, and from when."""
+    corrected = current.join(versions.select("order_id", ends_at=_.received_at), "order_id")
+    ended = corrected.select("order_id", "version", "ends_at")
+    if mode == "append":
+        return ended
+    at = ibis.greatest(ibis.literal(moment.at, INSTANT), _.received_at)
+    gone = current.anti_join(told, "order_id").select("order_id", "version", ends_at=at)
+    return ibis.union(ended, gone)
+
+
+def _new_events(known: Table, told: Table, moment: Moment) -> Table:
+    at = ibis.greatest(ibis.literal(moment.at, INSTANT), _.occurred_at)
+    late = at if moment.former_until is None else ibis.ifelse(_.occurred_at < moment.former_until, at, _.occurred_at)
+    return told.anti_join(known, "message_id").mutate(received_at=_.received_at.fill_null(late))
+
+
+def _upsert(known: Table, told: Table, key: str) -> Table:
+    return ibis.union(known.anti_join(told, key), told.select(list(known.columns)))
+
+
+def _buyers_of_changed(known: Mapping[str, Table], told: Mapping[str, Table]) -> Table:
+    """Return who bought, and from when it was known, a product of which something else is said now."""
+    old = known["products"]
+    changed = told["products"].select(list(old.columns)).difference(old).select("product_id")
+    bought = known["order_lines"].semi_join(changed, "product_id").select("order_id", "version").distinct()
+    return bought.join(known["orders"], ["order_id", "version"]).select("customer_id", known_from=_.received_at)
+
+
+def _counts(versions: Table, ended: Table, told: Table) -> dict[str, int]:
+    found = versions.group_by("change").agg(n=_.count()).execute()
+    counts = {"new": 0, "corrected": 0} | {str(change): int(n) for change, n in found.itertuples(index=False)}
+    return counts | {
+        "unchanged": _count(told) - sum(counts.values()),
+        "ended": _count(ended) - _count(ended.semi_join(versions, "order_id")),
+    }
+
+
+def _count(table: Table) -> int:
+    return int(table.count().execute())

@@ -1,0 +1,105 @@
+"""Numbers: what is written in a notation is read back, and what is not is no number."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import ibis
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from facts.ingest.table.guess import NOTATIONS, notations
+from facts.ingest.table.numbers import Notation, is_number, read_number
+
+ENGLISH, GERMAN = Notation(decimal=".", thousands=","), Notation(decimal=",", thousands=".")
+PLAIN, FRENCH, SWISS = (Notation(decimal=d, thousands=t) for d, t in ((".", ""), (",", " "), (".", "'")))
+
+
+@pytest.fixture(scope="module")
+def engine():
+    return ibis.duckdb.connect()
+
+
+def read(engine, texts, notation):
+    table = ibis.memtable({"text": list(texts)}, schema={"text": "string"})
+    found = engine.to_pyarrow(table.select(value=read_number(table.text, notation))).to_pylist()
+    return [row["value"] for row in found]
+
+
+def written(value, notation):
+    """Write a number as a bookkeeper of that notation would."""
+    text = f"{value:,.2f}".replace(",", "_").replace(".", notation.decimal)
+    return text.replace("_", notation.thousands)
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    st.sampled_from(NOTATIONS),
+    st.lists(st.decimals(min_value=-(10**9), max_value=10**9, places=2), min_size=1, max_size=20),
+)
+def test_what_is_written_in_a_notation_is_read_back(notation, values):
+    texts = [written(value, notation) for value in values]
+    assert read(ibis.duckdb.connect(), texts, notation) == values
+    assert notation in notations(texts)
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    st.sampled_from(NOTATIONS),
+    st.lists(st.text(st.sampled_from("0123456789.,' -()€$+EURx"), max_size=9), min_size=1, max_size=50),
+)
+def test_the_engine_and_the_sample_agree_on_what_is_a_number(notation, texts):
+    assert [value is not None for value in read(ibis.duckdb.connect(), texts, notation)] == [
+        is_number(text, notation) for text in texts
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "notation", "value"),
+    [
+        ("1,234.50", ENGLISH, "1234.5"),
+        ("1.234,50", GERMAN, "1234.5"),
+        ("1.234", GERMAN, "1234"),
+        ("1 234,50", FRENCH, "1234.5"),
+        ("1\u202f234,50", FRENCH, "1234.5"),
+        ("1\u2019234.50", SWISS, "1234.5"),
+        ("€ 5", PLAIN, "5"),
+        ("5 €", PLAIN, "5"),
+        ("-$5.25", PLAIN, "-5.25"),
+        ("$-5.25", PLAIN, "-5.25"),
+        ("EUR 5", PLAIN, "5"),
+        ("5.00-", PLAIN, "-5"),
+        ("(5.00)", PLAIN, "-5"),
+        ("(€5.00)", PLAIN, "-5"),
+        ("\u22125", PLAIN, "-5"),
+        (".5", PLAIN, "0.5"),
+        ("1e-05", PLAIN, "0"),
+        ("12.34567", PLAIN, "12.3457"),
+    ],
+)
+def test_what_a_number_may_look_like(engine, text, notation, value):
+    assert read(engine, [text], notation) == [Decimal(value)]
+
+
+@pytest.mark.parametrize(
+    ("text", "notation"),
+    [
+        ("1.5", GERMAN),
+        ("1,5", ENGLISH),
+        ("12,34", ENGLISH),
+        ("1,234", PLAIN),
+        ("1.23.4", GERMAN),
+        ("12 34,5", FRENCH),
+        ("1_000", PLAIN),
+        ("0x10", PLAIN),
+        ("inf", PLAIN),
+        ("1ABC2", PLAIN),
+        ("--5", PLAIN),
+        ("5%", PLAIN),
+        ("n.v.", PLAIN),
+        ("99999999999999999", PLAIN),
+    ],
+)
+def test_what_is_no_number(engine, text, notation):
+    assert read(engine, [text], notation) == [None]

@@ -1,0 +1,44 @@
+"""Events over HTTP: several workers, one log, and a server that is killed."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+from pathlib import Path
+
+import corner_shop as shop
+import httpx
+import psutil
+
+from facts.event_log import open_event_log
+from facts.home import Home
+from scoring.model import TaskModel
+from serving.run import start_server
+
+
+def batch(number: int) -> dict[str, object]:
+    said = {"type": "track", "event": "Sneezed", "properties": {"batch": number}}
+    return {"batch": [said | {"messageId": f"{number}-{n}", "userId": shop.REGULAR_IDS[n]} for n in range(10)]}
+
+
+def test_what_workers_acknowledged_is_there_after_a_kill(
+    home: Home, champions: dict[str, TaskModel], tmp_path: Path
+) -> None:
+    assert champions
+    own = Home(shutil.copytree(home.folder, tmp_path / "home", ignore=shutil.ignore_patterns("events.db*")))
+    with start_server(own, workers=2) as server:
+        # A new connection each time, so that both workers take part.
+        told = [httpx.post(f"{server.url}/v1/events", json=batch(n), timeout=30).json() for n in range(20)]
+        again = [httpx.post(f"{server.url}/v1/events", json=batch(n), timeout=30).json() for n in range(20)]
+        workers = psutil.Process(server.pid).children(recursive=True)
+        writers = [w for w in workers if any(f.path.endswith("events.db") for f in w.open_files())]
+        for process in (psutil.Process(server.pid), *workers):
+            process.send_signal(signal.SIGKILL)
+    assert {(answer["accepted"], answer["duplicates"]) for answer in told} == {(10, 0)}
+    assert {(answer["accepted"], answer["duplicates"]) for answer in again} == {(0, 10)}
+    assert len(writers) == 2
+    log = open_event_log(own)
+    kept = log.recent(shop.REGULAR_IDS[:10], since=shop.FROM, known_before=shop.UNTIL)
+    assert [len(events) for events in kept.values()] == [20] * 10
+    assert len(log.undrained(1000)) == 200
+    log.close()

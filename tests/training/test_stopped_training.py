@@ -1,0 +1,136 @@
+"""A training stopped at any step and started again ends the same: killed at steps that its files give away."""
+
+from __future__ import annotations
+
+import random
+import shutil
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from facts.home import Home
+from facts.ingest import ingest
+from facts.lake import Lake
+from scoring.model import BOOSTER_FILE
+from serving.champions import _folder
+from tests.builders import EPOCH, Line, Order, at, delivery, rows_of
+from tests.processes import kill_when, regulars
+from training import tracking
+
+NAME, DAYS, TRIALS = "regulars-repurchase", 160, 3
+TRAIN = ("train", "repurchase", "--horizon-days", "7", "--trials", str(TRIALS))
+CYCLES_DAYS = (3, 7, 14, 28)
+
+
+def _orders() -> list[Order]:
+    """Customers who come like clockwork, each at their own pace: neither recency nor a count alone tells who is due."""
+    chance = random.Random(7)  # noqa: S311 - test data
+    return [
+        Order(customer=f"c{number}", at=at(day, 10 * chance.random()), lines=(Line(net=str(1 + number % 5)),))
+        for number in range(160)
+        for day in range(number % CYCLES_DAYS[number % 4], DAYS, CYCLES_DAYS[number % 4])
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """What a training left: the champion's files, what was measured, the versions, and how each run ended."""
+
+    files: dict[str, bytes]
+    report: dict[str, Any]
+    versions: list[str]
+    champion: str
+    trials: list[dict[str, str]]
+    statuses: list[str]
+
+
+def _ended(home: Home) -> Ended:
+    with tracking.tracked(home) as client:
+        champion = client.get_model_version_by_alias(NAME, "champion")
+        runs = client.search_runs([client.get_experiment_by_name(NAME).experiment_id])
+        trials = [run for run in runs if run.data.tags.get("mlflow.parentRunId") == champion.run_id]
+        return Ended(
+            files={path.name: path.read_bytes() for path in _folder(home, "repurchase", champion.version).iterdir()},
+            report=tracking.read_report(client, champion),
+            versions=[str(version.version) for version in client.search_model_versions(f"name = '{NAME}'")],
+            champion=str(champion.version),
+            trials=sorted((run.data.params for run in trials), key=str),
+            statuses=sorted(run.info.status for run in runs if "mlflow.parentRunId" not in run.data.tags),
+        )
+
+
+@pytest.fixture(scope="module")
+def lake(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    home = Home(tmp_path_factory.mktemp("clockwork") / "home")
+    made = delivery(rows_of(_orders()))
+    shop = replace(made.shop, observed_from=EPOCH, observed_until=at(DAYS), clock="standing")
+    ingest(replace(made, shop=shop), Lake(home.lake))
+    built = regulars("features", "build", home=home)
+    assert built.code == 0, built.err
+    return home.lake
+
+
+@pytest.fixture(scope="module")
+def whole(lake: Path, tmp_path_factory: pytest.TempPathFactory) -> Ended:
+    home = _home(lake, tmp_path_factory.mktemp("whole"))
+    ran = regulars(*TRAIN, home=home)
+    assert ran.code == 0, ran.err
+    return _ended(home)
+
+
+@pytest.fixture(scope="module")
+def stopped(lake: Path, tmp_path_factory: pytest.TempPathFactory) -> Home:
+    """A home in which a training was killed three times, each time further on, and then ran through."""
+    home = _home(lake, tmp_path_factory.mktemp("stopped"))
+    journal = home.search / "repurchase.journal"
+    kill_when((home.folder / ".mlflow.partial" / "mlflow.db").exists, *TRAIN, home=home)
+    assert not home.has_tracking
+    kill_when(lambda: journal.is_file() and '"state":1' in journal.read_text(), *TRAIN, home=home)  # a trial is done
+    assert not _versions(home)
+    kill_when(lambda: any(home.artifacts.rglob(BOOSTER_FILE)), *TRAIN, home=home)
+    assert journal.read_text().count('"state":1') == TRIALS
+    assert not _versions(home)
+    ran = regulars(*TRAIN, home=home)
+    assert ran.code == 0, ran.err
+    return home
+
+
+def _home(lake: Path, folder: Path) -> Home:
+    home = Home(folder / "home")
+    shutil.copytree(lake, home.lake)
+    return home
+
+
+def _versions(home: Home) -> list[str]:
+    with tracking.tracked(home) as client:
+        return [str(version.version) for version in client.search_model_versions(f"name = '{NAME}'")]
+
+
+def test_a_killed_training_ends_the_same(whole: Ended, stopped: Home) -> None:
+    ended = _ended(stopped)
+    assert ended.files == whole.files
+    assert ended.report == whole.report
+    assert (ended.versions, ended.champion) == (whole.versions, whole.champion) == (["1"], "1")
+    assert ended.trials == whole.trials
+    assert len(ended.trials) == TRIALS
+
+
+def test_what_was_killed_is_called_killed(whole: Ended, stopped: Home) -> None:
+    assert whole.statuses == ["FINISHED"]
+    assert _ended(stopped).statuses == ["FINISHED", "KILLED", "KILLED"]
+
+
+def test_one_that_had_registered_is_crowned_and_finished(stopped: Home) -> None:
+    """Killed between the version and its alias, which no file gives away: the registry is put back to that."""
+    with tracking.tracked(stopped) as client:
+        run_id = client.get_model_version(NAME, "1").run_id
+        client.delete_registered_model_alias(NAME, "champion")
+        client.update_run(run_id, status="RUNNING")
+    ran = regulars(*TRAIN, home=stopped)
+    assert ran.code == 0, ran.err
+    assert "regulars-repurchase/1 stands" in ran.out
+    ended = _ended(stopped)
+    assert (ended.versions, ended.champion) == (["1"], "1")
+    assert ended.statuses == ["FINISHED", "KILLED", "KILLED"]

@@ -1,0 +1,43 @@
+"""How good a prediction is, and how sure of it we are: weighted metrics, so that a bootstrap is one matrix pass.
+
+Every metric takes weights of shape (draws, rows) and answers one number a draw. A whole-number weight means exactly
+what repeating the row would, ties included: equal predictions are never ordered by the accident of their position.
+"""
+
+from training.metrics.bootstrap import (
+    BLOCK_CELLS,
+    INTERVAL_PERCENTILES,
+    Estimate,
+    bootstrap_blocks,
+    bootstrap_weights,
+    estimate,
+    estimate_all,
+    paired_difference,
+)
+from training.metrics.catalog import AMOUNT_METRICS, LOG_LOSS_FLOOR, METRICS, PROBABILITY_METRICS, Metric
+from training.metrics.deciles import DECILE_COUNT, decile_means, decile_table, gain_curve
+from training.metrics.pairs import Floats, Kind, UnusablePredictionsError, Weights
+
+__all__ = [
+    "AMOUNT_METRICS",
+    "BLOCK_CELLS",
+    "DECILE_COUNT",
+    "INTERVAL_PERCENTILES",
+    "LOG_LOSS_FLOOR",
+    "METRICS",
+    "PROBABILITY_METRICS",
+    "Estimate",
+    "Floats",
+    "Kind",
+    "Metric",
+    "UnusablePredictionsError",
+    "Weights",
+    "bootstrap_blocks",
+    "bootstrap_weights",
+    "decile_means",
+    "decile_table",
+    "estimate",
+    "estimate_all",
+    "gain_curve",
+    "paired_difference",
+]

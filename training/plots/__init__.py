@@ -1,0 +1,22 @@
+"""Figures of a model's quality, in one look: a sentence on what is seen, then whom, how many and how far ahead.
+
+Every function returns a `matplotlib.figure.Figure` of 900 x 600 pixels that belongs to nobody else: pyplot, which keeps
+figures alive and picks a window system, is not used.
+"""
+
+from training.plots.canvas import Subject
+from training.plots.comparison import metric_comparison_plot
+from training.plots.features import importance_plot, shap_summary_plot
+from training.plots.predictions import calibration_plot, decile_plot, gain_plot
+from training.plots.search import optimisation_plot
+
+__all__ = [
+    "Subject",
+    "calibration_plot",
+    "decile_plot",
+    "gain_plot",
+    "importance_plot",
+    "metric_comparison_plot",
+    "optimisation_plot",
+    "shap_summary_plot",
+]
