@@ -45,7 +45,7 @@ class Moment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Merged:
-    """The tables as they are to be stored, the customers of whom something else is known now, and counts of orders."""
+    """The tables that change, as they are to be stored; of whom something else is known now; and counts of orders."""
 
     tables: Mapping[str, Table]
     touched: Table
@@ -65,7 +65,11 @@ def begin(told: Mapping[str, Table]) -> Merged:
         "events": told["events"].mutate(received_at=_.received_at.fill_null(_.occurred_at)),
     }
     nobody = ibis.memtable({"customer_id": [], "known_from": []}).cast({"customer_id": "string", "known_from": INSTANT})
-    return Merged(tables=_in_order(tables), touched=nobody, orders={"new": _count(orders), "corrected": 0, "unchanged": 0, "ended": 0})
+    return Merged(
+        tables=_in_order(tables),
+        touched=nobody,
+        orders={"new": _count(orders), "corrected": 0, "unchanged": 0, "ended": 0},
+    )
 
 
 def merge(
@@ -84,33 +88,40 @@ def merge(
     mode
         `replace`: the delivery is all there is, an order that is not in it ends now; `append`: the others stay.
     """
-    versions = connection.create_table("told_versions", _versions(known, told, moment), temp=True, overwrite=False)
-    current = known["orders"].filter(_.superseded_at.isnull())
-    ended = _ended(current, told["orders"], versions, moment, mode=mode)
-    ended = connection.create_table("ended_versions", ended, temp=True, overwrite=False)
-    orders = known["orders"].left_join(ended, ["order_id", "version"]).drop("order_id_right", "version_right")
-    orders = orders.mutate(superseded_at=ibis.coalesce(_.superseded_at, _.ends_at)).drop("ends_at")
-    arrived = versions.drop("change").mutate(superseded_at=ibis.null(INSTANT)).select(list(LAKE_COLUMNS["orders"]))
+
+    def hold(name: str, table: Table) -> Table:
+        return connection.create_table(name, table, temp=True, overwrite=False)
+
+    versions = hold("told_versions", _versions(known, told, moment))
+    ended = hold("ended_versions", _ended(known["orders"], told["orders"], versions, moment, mode=mode))
+    events = hold("told_events", _new_events(known["events"], told["events"], moment))
+    products = hold("told_products", _said_anew(known["products"], told["products"]))
+    customers = hold("told_customers", _said_anew(known["customers"], told["customers"]))
+    counts = _counts(versions, ended, told["orders"])
+    is_other = {
+        "customers": _count(customers) > 0,
+        "products": _count(products) > 0,
+        **dict.fromkeys(("orders", "order_lines"), counts["new"] + counts["corrected"] + counts["ended"] > 0),
+        "events": _count(events) > 0,
+    }
     lines = told["order_lines"].join(versions.select("order_id", "version"), "order_id")
-    events = _new_events(known["events"], told["events"], moment)
-    events = connection.create_table("told_events", events, temp=True, overwrite=False)
     tables = {
-        "customers": _upsert(known["customers"], told["customers"], "customer_id"),
-        "products": _upsert(known["products"], told["products"], "product_id"),
-        "orders": ibis.union(orders.select(list(LAKE_COLUMNS["orders"])), arrived),
+        "customers": ibis.union(known["customers"].anti_join(customers, "customer_id"), customers),
+        "products": ibis.union(known["products"].anti_join(products, "product_id"), products),
+        "orders": _with_versions(known["orders"], versions, ended),
         "order_lines": ibis.union(known["order_lines"], lines.select(list(LAKE_COLUMNS["order_lines"]))),
-        "events": ibis.union(known["events"], events.select(list(EVENTS.columns))),
+        "events": ibis.union(known["events"], events),
     }
     touched = ibis.union(
         versions.select("customer_id", known_from=_.received_at),
         ended.join(known["orders"], ["order_id", "version"]).select("customer_id", known_from=_.ends_at),
         events.select("customer_id", known_from=_.received_at),
-        _buyers_of_changed(known, told),
+        _buyers_of(products, known),
     )
     return Merged(
-        tables=_in_order(tables),
+        tables=_in_order({name: table for name, table in tables.items() if is_other[name]}),
         touched=touched.group_by("customer_id").agg(known_from=_.known_from.min()),
-        orders=_counts(versions, ended, told["orders"]),
+        orders=counts,
     )
 
 
@@ -158,8 +169,9 @@ def _hash(table: Table, *, but: tuple[str, ...]) -> ibis.Value:
     return ibis.struct({name: table[name] for name in table.columns if name not in but}).hash()
 
 
-def _ended(current: Table, told: Table, versions: Table, moment: Moment, *, mode: Mode) -> Table:
+def _ended(orders: Table, told: Table, versions: Table, moment: Moment, *, mode: Mode) -> Table:
     """Return the versions that are known no longer, and from when."""
+    current = orders.filter(_.superseded_at.isnull())
     corrected = current.join(versions.select("order_id", ends_at=_.received_at), "order_id")
     ended = corrected.select("order_id", "version", "ends_at")
     if mode == "append":
@@ -169,21 +181,28 @@ def _ended(current: Table, told: Table, versions: Table, moment: Moment, *, mode
     return ibis.union(ended, gone)
 
 
+def _with_versions(orders: Table, versions: Table, ended: Table) -> Table:
+    known = orders.left_join(ended, ["order_id", "version"]).drop("order_id_right", "version_right")
+    known = known.mutate(superseded_at=ibis.coalesce(_.superseded_at, _.ends_at))
+    arrived = versions.mutate(superseded_at=ibis.null(INSTANT))
+    columns = list(LAKE_COLUMNS["orders"])
+    return ibis.union(known.select(columns), arrived.select(columns))
+
+
 def _new_events(known: Table, told: Table, moment: Moment) -> Table:
     at = ibis.greatest(ibis.literal(moment.at, INSTANT), _.occurred_at)
     late = at if moment.former_until is None else ibis.ifelse(_.occurred_at < moment.former_until, at, _.occurred_at)
-    return told.anti_join(known, "message_id").mutate(received_at=_.received_at.fill_null(late))
+    fresh = told.anti_join(known, "message_id").mutate(received_at=_.received_at.fill_null(late))
+    return fresh.select(list(EVENTS.columns))
 
 
-def _upsert(known: Table, told: Table, key: str) -> Table:
-    return ibis.union(known.anti_join(told, key), told.select(list(known.columns)))
+def _said_anew(known: Table, told: Table) -> Table:
+    return told.select(list(known.columns)).difference(known)
 
 
-def _buyers_of_changed(known: Mapping[str, Table], told: Mapping[str, Table]) -> Table:
-    """Return who bought, and from when it was known, a product of which something else is said now."""
-    old = known["products"]
-    changed = told["products"].select(list(old.columns)).difference(old).select("product_id")
-    bought = known["order_lines"].semi_join(changed, "product_id").select("order_id", "version").distinct()
+def _buyers_of(products: Table, known: Mapping[str, Table]) -> Table:
+    """Return who bought some products, and from when it was known."""
+    bought = known["order_lines"].semi_join(products, "product_id").select("order_id", "version").distinct()
     return bought.join(known["orders"], ["order_id", "version"]).select("customer_id", known_from=_.received_at)
 
 

@@ -168,7 +168,8 @@ def _commit(
         touched = ibis.union(lake.table(connection, TOUCHED), touched)
     tables[QUARANTINE.name] = aside.select(list(QUARANTINE.columns)).order_by(list(QUARANTINE.columns))
     tables[TOUCHED] = touched.order_by(list(TOUCHED_SCHEMA))
-    written = lake.write_facts(tables)
+    standing = {name: lake.stored(name) for name in FACTS if name not in tables}
+    written = {**standing, **lake.write_facts(tables)}
     stored = {name: connection.read_parquet(lake.folder / written[name].file) for name in FACTS}
     observed_days = (shop.observed_until - shop.observed_from).days
     lake.commit_facts(written, replace(shop, has=carries(stored, observed_days=observed_days)))

@@ -5,13 +5,22 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from typer.core import TyperGroup
+from typer.main import get_command
 
+from cli.main import app
 from tests.processes import cold
 
-COMMANDS = [
-    [], ["demo"], ["ingest"], ["features"], ["features", "build"], ["features", "list"], ["features", "show"],
-    ["train"], ["materialize"], ["score"], ["serve"], ["ui"], ["status"],
-]  # fmt: skip
+
+def _commands(group: TyperGroup, *names: str) -> list[list[str]]:
+    """Return the names that lead to a group and to every command in it."""
+    found = [list(names)]
+    for name, command in group.commands.items():
+        found += _commands(command, *names, name) if isinstance(command, TyperGroup) else [[*names, name]]
+    return found
+
+
+COMMANDS = _commands(get_command(app))
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: " ".join(command) or "regulars")
@@ -27,7 +36,7 @@ def test_every_command_has_help(empty_home, command):
     ("command", "said"),
     [
         (["train", "repurchas"], "no task named 'repurchas'; did you mean 'repurchase'?"),
-        (["ingest", "complete-jurney"], "no source named 'complete-jurney'; did you mean 'complete-journey'?"),
+        (["ingest", "complete-jurney"], "No such command 'complete-jurney'. Did you mean 'complete-journey'?"),
         (["features", "show", "oders_7d"], "no feature named 'oders_7d'; did you mean 'order_count_7d'?"),
         (["features", "list", "--theme", "ryhthm"], "no theme named 'ryhthm'; did you mean 'rhythm'?"),
         (["score", "--output", "/nowhere/x.parquet"], "there is no folder /nowhere"),

@@ -10,10 +10,10 @@ import pandas as pd
 import pytest
 
 from facts.lake import Lake
-from features.materialize import materialize
 from features.catalog import names_of, of_shop
 from features.frame import features_as_of
 from features.inputs import REPLACED, Inputs
+from features.materialize import materialize
 from features.snapshots import snapshot_cutoffs, snapshot_names
 from features.store import TTL, open_store
 from scoring.batch import known_rows

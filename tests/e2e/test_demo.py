@@ -85,7 +85,7 @@ def test_label_windows_end_before_what_comes_after(demo):
 def test_a_second_run_changes_nothing(demo, run_regulars):
     home = demo.home
     before = (home.lake / "manifest.json").read_text()
-    for command in (["ingest"], ["features", "build"], ["train", "--trials", "1"]):
+    for command in (["ingest", "complete-journey"], ["features", "build"], ["train", "--trials", "1"]):
         ran = run_regulars(*command, home=home)
         assert ran.code == 0, ran.err
     assert json.loads((home.lake / "manifest.json").read_text()) == json.loads(before)

@@ -15,6 +15,8 @@ from features.materialize import materialized_cutoff
 from features.snapshots import SNAPSHOTS, VECTORS, snapshot_cutoffs
 from tests.processes import kill_when, regulars
 
+INGEST = ("ingest", "complete-journey")
+
 
 @pytest.fixture
 def home(tmp_path: Path) -> Home:
@@ -29,10 +31,10 @@ def _run(home: Home, *command: str) -> None:
 def test_a_killed_ingest_leaves_no_lake_and_ends_the_same(demo, home):
     """Killed while the largest table is written, then when it stands and no manifest names it."""
     for sign in (".order_lines.*.partial", "order_lines-*.parquet"):
-        kill_when(lambda: any(home.lake.glob(sign)), "ingest", home=home)  # noqa: B023 - called at once
+        kill_when(lambda: any(home.lake.glob(sign)), *INGEST, home=home)  # noqa: B023 - called at once
         assert not (home.lake / "manifest.json").exists()
         assert regulars("status", home=home).code == 2
-    _run(home, "ingest")
+    _run(home, *INGEST)
     lake, whole = Lake(home.lake), Lake(demo.home.lake)
     for name in ("customers", "products", "orders", "order_lines", "events", "quarantine"):
         assert lake.stored(name) == whole.stored(name)

@@ -81,6 +81,7 @@ def test_what_the_shop_has(ingested):
 def test_the_year_told_again_changes_no_byte(ingested, delivered, lake):
     before = {path.name: path.read_bytes() for path in lake.folder.glob("*.*")}
     again = ingest(delivered, lake)
+    assert again.stored == ingested[0].stored
     assert again.orders == {"new": 0, "corrected": 0, "unchanged": 155_848, "ended": 0}
     assert {path.name: path.read_bytes() for path in lake.folder.glob("*.*")} == before
     assert lake.commit_count() == 1

@@ -82,7 +82,7 @@ def test_each_that_comes_along_needs_only_what_is_the_shops_own(name):
 
 
 def test_the_shops_own_is_asked_for():
-    with pytest.raises(BadMapping, match="'shop' is missing"):
+    with pytest.raises(BadMapping, match="'shop' is missing: its name and currency"):
         load_mapping("shopify")
 
 

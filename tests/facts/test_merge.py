@@ -59,7 +59,9 @@ class Merging:
             known = {name: ibis.memtable(table) for name, table in self.tables.items()}
             moment = Moment(at=sent.at, former_until=self.until)
             merged = merge(known, now, moment, mode=sent.mode, connection=engine)
-        self.tables = {name: engine.to_pyarrow(table) for name, table in merged.tables.items()}
+        changed = {name: engine.to_pyarrow(table) for name, table in merged.tables.items()}
+        assert all(changed[name] != self.tables.get(name) for name in changed if name != "order_lines")
+        self.tables = self.tables | changed
         rows = engine.to_pyarrow(merged.touched).to_pylist()
         engine.disconnect()
         self.touched, self.counts = {row["customer_id"]: row["known_from"] for row in rows}, dict(merged.orders)

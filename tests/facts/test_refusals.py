@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -24,11 +25,16 @@ SOUND = [Told(id=f"o{number}", at=at(11)) for number in range(COUNT)]
 NOBODY = "customer_id is one of the customers"
 
 
-@pytest.fixture
-def lake(tmp_path) -> Lake:
-    lake = Lake(tmp_path / "lake")
+@pytest.fixture(scope="module")
+def first(tmp_path_factory) -> Lake:
+    lake = Lake(tmp_path_factory.mktemp("first") / "lake")
     ingest(told([Told(id="first")], until=at(10)), lake, at=at(10))
     return lake
+
+
+@pytest.fixture
+def lake(first, tmp_path) -> Lake:
+    return Lake(shutil.copytree(first.folder, tmp_path / "lake"))
 
 
 def delivered(orders: Sequence[Told], *, tolerated: tuple[str, ...] = (), **lines: Mapping[str, Any]) -> Delivery:

@@ -33,7 +33,7 @@ def _has_java() -> bool:
 
 @pytest.fixture(scope="module")
 def lake(tmp_path_factory: pytest.TempPathFactory) -> Lake:
-    """A simulated shop of a year and a half, with returns, cancellations, campaigns, late facts, and corrected orders."""
+    """A simulated shop of a year and a half: returns, cancellations, campaigns, late facts, corrected orders."""
     folder = tmp_path_factory.mktemp("engines")
     simulate(customers=150, seed=3, days=550, output=folder / "shop", has_browsing=False)
     lake = Lake(folder / "lake")

@@ -11,7 +11,7 @@ import pytest
 import xgboost
 
 from features.inputs import input_hash
-from scoring.answers import MissingFeatures, FeatureRows, answer
+from scoring.answers import FeatureRows, MissingFeatures, answer
 from scoring.model import BOOSTER_FILE, MODEL_FILE, Calibration, Gate, TaskModel, UnusableModel, read_model, write_model
 from scoring.reasons import reasons
 
@@ -46,9 +46,7 @@ def model(rows) -> TaskModel:
 
 def _rows(model, matrix, as_of):
     ids = [str(i) for i in range(len(matrix))]
-    return FeatureRows(
-        customer_ids=ids, features=model.features, matrix=matrix, features_as_of=as_of
-    )
+    return FeatureRows(customer_ids=ids, features=model.features, matrix=matrix, features_as_of=as_of)
 
 
 def test_what_is_written_is_read(model, rows, tmp_path):

@@ -16,8 +16,8 @@ from corner_shop import Serve
 from openapi_page import described
 
 from facts.errors import DamagedFile, NotYet
-from facts.home import Home
 from facts.event_log import open_event_log
+from facts.home import Home
 from scoring.answers import FeatureMismatch
 from scoring.model import Gate, TaskModel
 from serving.champions import UnusableChampion, _folder, champion_version, read_champions

@@ -41,3 +41,9 @@ def test_the_page_is_whole(client: TestClient) -> None:
     response = client.get("/docs.json")
     assert int(response.headers["content-length"]) == len(response.content)
     assert client.head("/docs.json").status_code in {200, 405}
+
+
+def test_a_refused_batch_of_events_is_answered_as_the_page_shows(client: TestClient, page: dict[str, Any]) -> None:
+    response = client.post("/v1/events", json=[])
+    assert response.status_code == 400
+    assert response.json()["error"] == described(page, response)["error"]

@@ -16,6 +16,7 @@ from facts.ingest.table.mapping import Mapping, keys_of
 
 SHIPPED = Path(__file__).parent.parent / "mappings"
 MISSING = {
+    "shop": ": its name and currency (or --shop and --currency on the command line)",
     "shop.name": " (or --shop on the command line)",
     "shop.currency": ': three letters, currency = "EUR" (or --currency on the command line)',
     "time.zone": ': the shop\'s own clock, zone = "Europe/Berlin" (or --zone on the command line)',

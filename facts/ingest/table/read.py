@@ -25,7 +25,7 @@ from facts.ingest.table.people_and_goods import build_customers, build_events, b
 from facts.ingest.table.rows import CUSTOMER_RULE, read_rows, with_order_ids
 from facts.ingest.table.staging import Staged
 from facts.ingest.table.times import wall_at
-from facts.lake import MEMORY_LIMIT, Shop
+from facts.lake import Shop
 
 if TYPE_CHECKING:
     from ibis.backends.duckdb import Backend
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 ROWS, HEADS = "rows.parquet", "heads.parquet"
 ROW_GROUP = 20_480  # small groups: an engine that reads them in blocks holds several
+MEMORY_LIMIT = "800MB"
 MICROSECOND = timedelta(microseconds=1)
 
 

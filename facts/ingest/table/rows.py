@@ -19,7 +19,7 @@ REPEAT_RULE = "order_id not repeated"
 STATUS_RULE = "status is one that the mapping names"
 CURRENCY_RULE = "currency is the shop's"
 CUSTOMER_RULE = "customer_id is given"
-AFTER_TEXT = ("true", "1", "yes", "y", "t")
+TRUE_TEXTS = ("true", "1", "yes", "y", "t")
 OF_LINE = (
     "unit_count", "unit_price", "gross_amount", "discount_amount", "net_amount", "coupon_amount",
     "refunded_amount", "refunded_count",
@@ -109,7 +109,7 @@ def _longest_first(prefixes: Iterable[tuple[str, str]]) -> list[tuple[str, str]]
 
 
 def _truth(text: Value) -> Value:
-    return ibis.ifelse(text.isnull(), ibis.null("boolean"), text.lower().isin(AFTER_TEXT))
+    return ibis.ifelse(text.isnull(), ibis.null("boolean"), text.lower().isin(TRUE_TEXTS))
 
 
 def _amounts(parsed: Parsed) -> dict[str, Value]:

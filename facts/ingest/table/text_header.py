@@ -56,7 +56,7 @@ def read_header(path: Path, label: str, part: FilePart) -> Header:
                 return Header(names=part.columns, line_count=part.skip_lines)
             if delimiter == WHITESPACE:
                 return Header(names=tuple(text.readline().split()), line_count=part.skip_lines + 1)
-            reader = csv.reader(text, delimiter=delimiter, quotechar=part.quote)
+            reader = csv.reader(text, delimiter=delimiter, quotechar=part.quote, strict=True)
             names = next(reader, [])
     except UnicodeDecodeError:
         raise badly_encoded(path, label, part) from None
