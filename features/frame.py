@@ -10,7 +10,8 @@ import pandas as pd
 
 from facts.errors import MissingColumns
 from features.inputs import Inputs
-from features.lake_events import events_known
+from features.lake_events import events_of
+from features.live import REACH, between
 from features.snapshots import snapshot_cutoffs, snapshot_names
 from features.store import TTL, quietly
 
@@ -62,20 +63,22 @@ def features_as_of(
 
 
 def _matrix(lake: Lake, inputs: Inputs, joined: pd.DataFrame) -> NDArray[np.float32]:
-    """Make the models' inputs, instant by instant: each asks for the events of its own last weeks."""
+    """Make the models' inputs, instant by instant."""
     zone, standing = ZoneInfo(lake.shop().timezone), snapshot_cutoffs(lake)
+    if joined.empty:
+        return np.empty((0, len(inputs.names)), dtype=np.float32)
+    first, last = joined["cutoff"].min().to_pydatetime(), joined["cutoff"].max().to_pydatetime()
+    events = events_of(lake, joined["customer_id"].tolist(), since=first - REACH, known_before=last)
     whole = np.empty((len(joined), len(inputs.names)), dtype=np.float32)
     for instant in joined["cutoff"].drop_duplicates():
         at, rows = instant.to_pydatetime(), joined[joined["cutoff"] == instant]
         snapshot = rows[list(inputs.snapshot)].to_numpy(dtype=np.float32)
         cutoff = _cutoff_known(standing, at)
         is_held = ~np.isnan(snapshot).all(axis=1)
-        customer_ids = rows["customer_id"].tolist()
-        events = events_known(lake, customer_ids, at=at)
         whole[rows.index] = inputs.matrix(
             snapshot,
             [cutoff if held else None for held in is_held],
-            [events.get(customer, ()) for customer in customer_ids],
+            [between(events.get(customer, ()), at - REACH, at) for customer in rows["customer_id"]],
             at=[at] * len(rows),
             zone=zone,
         )

@@ -12,20 +12,25 @@ import ibis
 from facts.contracts import INSTANT
 from facts.event_log import Event
 from facts.lake import Lake
-from features.live import LIVE_EVENTS, REACH
+from features.live import LIVE_EVENTS
 
 if TYPE_CHECKING:
     from ibis.expr.types import Table
 
 
-def events_known(lake: Lake, customer_ids: Sequence[str], *, at: datetime) -> Mapping[str, list[Event]]:
-    """Return the events of some customers that were known at an instant and occurred in the last `REACH` before it."""
+def events_of(
+    lake: Lake, customer_ids: Sequence[str], *, since: datetime, known_before: datetime
+) -> Mapping[str, list[Event]]:
+    """Return the events of some customers that occurred from an instant on and were received before another.
+
+    Each customer's stand in the order in which they occurred; who has none is left out.
+    """
     asked = ibis.memtable({"customer_id": list(dict.fromkeys(customer_ids))}, schema={"customer_id": "string"})
     events: dict[str, list[Event]] = {}
     with lake.connect() as connection:
-        rows = _that_matter(lake.table(connection, "events"), since=at - REACH)
-        known = rows.filter(rows.received_at < ibis.literal(at, INSTANT)).semi_join(asked, "customer_id")
-        for event in _read(known):
+        rows = _that_matter(lake.table(connection, "events"), since=since)
+        known = rows.filter(rows.received_at < ibis.literal(known_before, INSTANT)).semi_join(asked, "customer_id")
+        for event in _read(known.order_by("occurred_at", "message_id")):
             events.setdefault(event.customer_id, []).append(event)
     return events
 

@@ -244,7 +244,7 @@ def live_frame(
 
     histories = {customer: sorted(events[customer], key=OCCURRED) for customer in events}
     customers, instants, held = zip(*_questions(rows, features), strict=True) if len(rows) else ((), (), ())
-    asked = [_between(histories.get(c, ()), at - REACH, at) for c, at in zip(customers, instants, strict=True)]
+    asked = [between(histories.get(c, ()), at - REACH, at) for c, at in zip(customers, instants, strict=True)]
     answers = live_matrix(held, asked, at=instants, zone=zone, features=features)
     return pd.DataFrame(answers, index=rows.index, columns=[feature.name for feature in features])
 
@@ -291,5 +291,6 @@ def _questions(
         yield customer, at.to_pydatetime(), row
 
 
-def _between(events: Sequence[AnyEvent], since: datetime, until: datetime) -> Sequence[AnyEvent]:
+def between(events: Sequence[AnyEvent], since: datetime, until: datetime) -> Sequence[AnyEvent]:
+    """Return the events, given in time order, that occurred in [since, until)."""
     return events[bisect_left(events, since, key=OCCURRED) : bisect_left(events, until, key=OCCURRED)]

@@ -14,7 +14,8 @@ import pandas as pd
 from facts.errors import RegularsError
 from facts.lake import Lake
 from features.inputs import Inputs
-from features.lake_events import events_known
+from features.lake_events import events_of
+from features.live import REACH
 from features.snapshots import last_cutoff, read_snapshots, snapshot_names
 from scoring.answers import FeatureRows, answer
 from scoring.model import TaskModel
@@ -37,7 +38,7 @@ def known_rows(lake: Lake, *, as_of: datetime) -> FeatureRows:
     with lake.connect() as connection:
         frame: pd.DataFrame = read_snapshots(lake, connection, [cutoff]).order_by("customer_id").execute()
     customer_ids = frame["customer_id"].tolist()
-    events = events_known(lake, customer_ids, at=as_of)
+    events = events_of(lake, customer_ids, since=as_of - REACH, known_before=as_of)
     matrix = inputs.matrix(
         frame[list(inputs.snapshot)].to_numpy(dtype=np.float32),
         [cutoff] * len(frame),

@@ -204,7 +204,7 @@ def test_deliveries_that_agree_come_in_any_order_and_lose_no_order(
     assert ends[0] == ends[1] == {order.id: order.content for order in orders}
 
 
-@settings(LAW, max_examples=2)
+@settings(LAW, max_examples=4)
 @given(story=_stories(SAID, length=2), again_in=st.integers(1, 90), delay=st.integers(0, 90))
 def test_the_last_delivery_again_changes_no_byte(story: tuple[Sent, ...], again_in: int, delay: int):
     with TemporaryDirectory() as folder:

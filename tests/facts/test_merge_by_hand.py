@@ -55,6 +55,16 @@ class TestCorrections:
         assert touched_by(lake, 2) == {"bob": at(12)}
         assert versions_in(lake, "kept") == [(0, at(1), None)]
 
+    def test_a_corrected_order_said_again_changes_nothing_and_taken_back_is_a_third_version(self, lake):
+        corrected = replace(CHANGED, nets=("5", "6"))
+        tell(lake, corrected)
+        before = bytes_in(lake)
+        assert tell(lake, corrected).orders["unchanged"] == 1
+        assert bytes_in(lake) == before
+        assert tell(lake, CHANGED, day=14).orders["corrected"] == 1
+        assert versions_in(lake, "changed") == [(0, at(1), at(12)), (1, at(12), at(14)), (2, at(14), None)]
+        assert amounts(lake, "changed") == [(0, 1), (1, 5), (1, 6), (2, 1)]
+
     def test_whatever_changes_is_a_correction(self, lake):
         done = tell(lake, *[replace(order, **change) for order, change in zip(MANY, OTHERWISE, strict=True)])
         assert done.orders == {"new": 0, "corrected": len(OTHERWISE), "unchanged": 0, "ended": 0}
@@ -130,7 +140,8 @@ class TestTimes:
 
     def test_the_record_reaches_as_far_as_any_delivery(self, lake):
         before = lake.shop()
-        ingest(told([Told(id="new", at=at(4))], until=at(5)), lake, at=at(12))
+        made = told([Told(id="new", at=at(4))], until=at(5))
+        ingest(replace(made, shop=replace(made.shop, observed_from=at(3))), lake, at=at(12))
         assert lake.shop() == before
         tell(lake, Told(id="newer", at=at(11)))
         assert lake.shop() == replace(before, observed_until=at(12))

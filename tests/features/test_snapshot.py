@@ -265,6 +265,29 @@ def test_what_was_not_known_at_an_earlier_instant_is_not_used():
     assert rows["order_recency_days"].tolist() == [3.5, 7.0, 2.5]  # at the cutoff, not at the earlier instant
 
 
+class TestBeforeACorrection:
+    """An order of day 90 that is corrected after the cutoff; until then its first version stands beside the others."""
+
+    NAMES = ("visit_count", "visit_count_30d", "product_count_90d", "new_product_count_30d", "category_count_30d")
+
+    def counts(self, *orders):
+        rows = snapshot(shop(orders), [CUTOFF], [feature(name) for name in self.NAMES]).execute()
+        return rows[list(self.NAMES)].iloc[0].tolist()
+
+    def corrected(self, hour, *lines):
+        return Order(at=at(90, hour), lines=lines).then(Order(at=at(90, hour), received_at=at(101)))
+
+    @pytest.mark.parametrize("hour", [7, 11])
+    def test_a_day_is_one_visit_whichever_of_its_orders_is_corrected(self, hour):
+        assert self.counts(Order(at=at(90, 9)), self.corrected(hour, Line())) == [1, 1, 1, 1, 1]
+
+    def test_a_product_on_two_lines_is_one(self):
+        assert self.counts(self.corrected(9, Line(), Line())) == [1, 1, 1, 1, 1]
+
+    def test_what_was_bought_before_is_not_new(self):
+        assert self.counts(Order(at=at(20)), self.corrected(9, Line(), Line(product="bread"))) == [2, 1, 2, 1, 2]
+
+
 def test_products_need_no_category():
     tables = shop([Order(at=at(99))], products=[Product(id="milk")])
     rows = snapshot(tables, [CUTOFF], [feature("category_count_30d"), feature("product_count_90d")]).execute()
