@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from facts.errors import RegularsError
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from facts.lake import Shop
 
 AS_OF = "REGULARS_AS_OF"
+TICK = timedelta(microseconds=1)
 
 
 class BadInstant(RegularsError):  # noqa: N818 - reads as the sentence it prints
@@ -34,8 +35,12 @@ class Clock:
         return cls(as_of or (shop.observed_until if shop.clock == "standing" else None))
 
     def now(self) -> datetime:
-        """Return what now is, as an aware instant."""
-        return self.stands_at or datetime.now(UTC)
+        """Return what now is, as an aware instant.
+
+        A clock that stands is one tick after its instant: what is received at that instant is known, and no snapshot
+        at that instant holds it yet.
+        """
+        return datetime.now(UTC) if self.stands_at is None else self.stands_at + TICK
 
 
 def as_of_from_environment() -> datetime | None:

@@ -15,7 +15,6 @@ from serving.clock import Clock
 EVENTS_ROUTE = "/v1/events"
 MOST_MESSAGES = 1_000
 LARGEST_BATCH_BYTES = 5 * 1024 * 1024
-_TICK = timedelta(microseconds=1)
 
 _TEXT = {"type": "string", "minLength": 1, "maxLength": LONGEST_ID}
 _MESSAGE = {
@@ -114,7 +113,7 @@ def take_in(
 
 def received_now(clock: Clock) -> datetime:
     """Return the time of receipt of what arrives now: known from the next question on, where the clock stands too."""
-    return clock.now() if clock.stands_at is None else clock.stands_at - _TICK
+    return clock.now() if clock.stands_at is None else clock.stands_at
 
 
 def _told(rejection: Rejection) -> RejectedMessage:

@@ -18,6 +18,7 @@ from features.snapshots import snapshot_cutoffs, snapshot_names
 from features.store import TTL, open_store
 from scoring.batch import known_rows
 from serving.champions import read_champions
+from serving.clock import TICK
 from serving.run import start_server
 from training.tasks import TASKS
 
@@ -27,7 +28,7 @@ ALL = 1000
 @pytest.fixture(scope="module")
 def instant(trained_home) -> datetime:
     """An instant between two snapshots: what is known is the one before it."""
-    return snapshot_cutoffs(Lake(trained_home.lake))[-7] + timedelta(days=3, hours=5)
+    return snapshot_cutoffs(Lake(trained_home.lake))[-7] + timedelta(days=3, hours=5) + TICK
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +41,10 @@ def endpoint(trained_home, instant):
     with Lake(trained_home.lake).connect() as connection:
         customers = Lake(trained_home.lake).table(connection, "customers").customer_id.execute().tolist()
     results = []
-    with start_server(trained_home, as_of=instant) as server, httpx.Client(base_url=server.url, timeout=60) as client:
+    with (
+        start_server(trained_home, as_of=instant - TICK) as server,
+        httpx.Client(base_url=server.url, timeout=60) as client,
+    ):
         for start in range(0, len(customers), ALL):
             body = {"customer_ids": customers[start : start + ALL], "features": True}
             answer = client.post("/v1/score", json=body)
@@ -72,7 +76,7 @@ def test_features_of_the_endpoint_are_those_of_the_training_join(trained_home, i
 
 def test_scores_of_the_endpoint_are_those_of_batch_scoring(trained_home, instant, endpoint, run_regulars, tmp_path):
     output = tmp_path / "scores.parquet"
-    ran = run_regulars("score", "--as-of", instant.isoformat(), "--output", str(output), home=trained_home)
+    ran = run_regulars("score", "--as-of", (instant - TICK).isoformat(), "--output", str(output), home=trained_home)
     assert ran.code == 0, ran.err
     frame = pd.read_parquet(output).set_index("customer_id")
     champions = read_champions(trained_home)

@@ -29,6 +29,7 @@ from features.snapshots import SNAPSHOTS, snapshot_names
 from features.store import apply_definitions
 from scoring.batch import known_rows
 from scoring.model import Calibration, Gate, TaskModel, write_model
+from serving.clock import TICK
 from serving.schema import TASKS
 
 UNTIL = datetime(2024, 7, 1, tzinfo=UTC)
@@ -131,7 +132,7 @@ def snapshot_rows(home: Home, cutoff: datetime = UNTIL) -> pd.DataFrame:
     return rows[rows["cutoff"] == pd.Timestamp(cutoff)].set_index("customer_id")[list(snapshot_names(Lake(home.lake)))]
 
 
-def input_rows(home: Home, as_of: datetime = UNTIL) -> pd.DataFrame:
+def input_rows(home: Home, as_of: datetime = UNTIL + TICK) -> pd.DataFrame:
     """Return what models are given at an instant, by customer."""
     rows = known_rows(Lake(home.lake), as_of=as_of)
     return pd.DataFrame(rows.matrix, columns=list(rows.features), index=list(rows.customer_ids))

@@ -9,11 +9,11 @@ import corner_shop as shop
 import pytest
 from corner_shop import environment
 
-from serving.clock import BadInstant, Clock, as_of_from_environment
+from serving.clock import TICK, BadInstant, Clock, as_of_from_environment
 
 
 def test_a_recorded_shop_stands_at_the_end_of_its_record() -> None:
-    assert Clock.of(shop.SHOP).now() == shop.UNTIL
+    assert Clock.of(shop.SHOP).now() == shop.UNTIL + TICK
 
 
 def test_a_trading_shop_goes_with_the_wall() -> None:
@@ -23,7 +23,7 @@ def test_a_trading_shop_goes_with_the_wall() -> None:
 
 @pytest.mark.parametrize("clock", ["wall", "standing"])
 def test_an_instant_stands_above_both(clock: str) -> None:
-    assert Clock.of(replace(shop.SHOP, clock=clock), as_of=shop.FROM).now() == shop.FROM
+    assert Clock.of(replace(shop.SHOP, clock=clock), as_of=shop.FROM).now() == shop.FROM + TICK
 
 
 def test_the_instant_is_read_from_the_environment() -> None:

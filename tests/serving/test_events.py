@@ -19,11 +19,10 @@ from starlette.testclient import TestClient
 from facts.event_log import EVENT_LOG, Event, EventLogFailed, open_event_log
 from facts.home import Home
 from scoring.model import TaskModel
-from serving.clock import Clock
+from serving.clock import TICK, Clock
 from serving.events import LARGEST_BATCH_BYTES, EventsResponse, received_now
 from tests.redis_server import RedisServer
 
-MICROSECOND = timedelta(microseconds=1)
 ANN = shop.REGULAR_IDS[0]
 
 
@@ -43,7 +42,7 @@ def send(client: TestClient, *messages: object) -> dict[str, Any]:
 
 def kept(home: Home, *customer_ids: str) -> list[Event]:
     log = open_event_log(home)
-    found = log.recent(customer_ids, since=shop.FROM, known_before=shop.UNTIL)
+    found = log.recent(customer_ids, since=shop.FROM, known_before=shop.UNTIL + TICK)
     log.close()
     return [event for events in found.values() for event in events]
 
@@ -60,7 +59,7 @@ def _empty_log(home: Home) -> None:
     log = open_event_log(home)
     if waiting := log.undrained(10_000):
         log.mark_drained(waiting[-1].position)
-    log.prune(shop.UNTIL)
+    log.prune(shop.UNTIL + TICK)
     log.close()
 
 
@@ -91,7 +90,7 @@ class TestAnswers:
                 customer_id=ANN,
                 event="Sneezed",
                 occurred_at=happened,
-                received_at=shop.UNTIL - MICROSECOND,
+                received_at=shop.UNTIL,
                 properties={"a": ["é", 1.5]},
             )
         ]
@@ -137,7 +136,7 @@ class TestAnswers:
 
 class TestTime:
     def test_what_is_sent_to_a_standing_shop_is_known_at_its_now(self) -> None:
-        assert received_now(Clock(shop.UNTIL)) == shop.UNTIL - MICROSECOND
+        assert received_now(Clock(shop.UNTIL)) == shop.UNTIL
         before = Clock().now()
         assert before <= received_now(Clock()) <= Clock().now()
 
@@ -152,7 +151,7 @@ class TestTime:
         assert [rejection["message_id"] for rejection in told["rejected"]] == ["m-2", "m-3"]
         assert "more than 5 minutes after the shop's now" in told["rejected"][0]["reason"]
         assert "bring it in as a file with `regulars ingest`" in told["rejected"][1]["reason"]
-        assert [event.occurred_at for event in kept(home, ANN)] == [shop.UNTIL - MICROSECOND]
+        assert [event.occurred_at for event in kept(home, ANN)] == [shop.UNTIL]
 
 
 class TestRefused:

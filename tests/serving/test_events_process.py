@@ -14,6 +14,7 @@ import psutil
 from facts.event_log import open_event_log
 from facts.home import Home
 from scoring.model import TaskModel
+from serving.clock import TICK
 from serving.run import start_server
 
 
@@ -39,7 +40,7 @@ def test_what_workers_acknowledged_is_there_after_a_kill(
     assert {(answer["accepted"], answer["duplicates"]) for answer in again} == {(0, 10)}
     assert len(writers) == 2
     log = open_event_log(own)
-    kept = log.recent(shop.REGULAR_IDS[:10], since=shop.FROM, known_before=shop.UNTIL)
+    kept = log.recent(shop.REGULAR_IDS[:10], since=shop.FROM, known_before=shop.UNTIL + TICK)
     assert [len(events) for events in kept.values()] == [20] * 10
     assert len(log.undrained(1000)) == 200
     log.close()
