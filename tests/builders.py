@@ -350,6 +350,9 @@ def echoes_of(history: History) -> st.SearchStrategy[History]:
         return st.just(History())
     hours = st.sampled_from([-2, -1, 0, 1])
     echo = st.builds(
-        lambda order, shift: replace(order, at=order.at + shift * DAY / 24), st.sampled_from(history.orders), hours
+        # An order of its own: corrections of the one that it echoes are not its own.
+        lambda order, shift: replace(order, at=order.at + shift * DAY / 24, corrected=()),
+        st.sampled_from(history.orders),
+        hours,
     )
     return st.lists(echo, max_size=4).map(lambda orders: History(tuple(orders)))
