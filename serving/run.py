@@ -50,7 +50,7 @@ def require_servable(home: Home, *, as_of: datetime | None = None) -> None:
     """Raise, as one sentence, what would keep the service from starting on this home."""
     clock = Clock.of(Lake(home.lake).shop(), as_of=as_of or as_of_from_environment())
     require_store(home)
-    require_not_later(home, clock.now())
+    require_not_later(home, clock.stands_at or clock.now())
     read_champions(home)
 
 
