@@ -1,28 +1,26 @@
-"""How many events a second one worker acknowledges as durable: `python -m benchmarks.events [HOME]`.
+"""How many events a second one worker acknowledges as durable.
 
-HOME is a home that can be served (`regulars demo` leaves one in `.regulars`); a copy of it is served, over HTTP on this
-machine, by one worker, and the client takes its share of the same cores. Beside it, the same batches in one process:
-parsed and checked, and appended to the log with a sync to disk each.
+Over HTTP on this machine, one worker, the client taking its share of the same cores. Beside it, the same batches in one
+process: parsed and checked, and appended to the log with a sync to disk each.
 """
 
 from __future__ import annotations
 
-import argparse
 import http.client
 import json
 import shutil
 import statistics
-import tempfile
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from pydantic_core import from_json
 
+from benchmarks.demo import demo_home
+from benchmarks.figures import Figure
 from facts.event_log.in_sqlite import SqliteLog
 from facts.home import Home
 from facts.lake import Lake
@@ -32,41 +30,25 @@ from serving.run import start_server
 
 GOAL_PER_SECOND = 2_000
 BATCH_EVENTS = 100
+BATCHES = 300
 CUSTOMERS = 5_000
 CLIENTS = (1, 4)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rate:
-    """Events a second, and milliseconds that a batch took."""
-
-    subject: str
-    events_per_second: float
-    p50_milliseconds: float
-    p99_milliseconds: float
-
-
-def measure(home: Home, *, batches: int = 300) -> list[Rate]:
-    """Return the rates in this process and over HTTP, each over so many batches of a hundred events.
-
-    Raises
-    ------
-    RegularsError
-        The home cannot be served.
-    """
-    shop = Lake(home.lake).shop()
+def bench_events(work: Path) -> list[Figure]:
+    """Return the rates in this process and over HTTP, the latter of a copy of the demo's home."""
+    copy = Home(work / "events")
+    shutil.copytree(
+        demo_home(work).folder, copy.folder, ignore=shutil.ignore_patterns("events.db*", "serving"), dirs_exist_ok=True
+    )
+    shop = Lake(copy.lake).shop()
     now = Clock.of(shop).now()
-    with tempfile.TemporaryDirectory(prefix="regulars-bench-") as folder:
-        copy = Home(Path(folder) / "home")
-        shutil.copytree(home.folder, copy.folder, ignore=shutil.ignore_patterns("events.db*", "serving"))
-        rates = _in_process(
-            Path(folder), [_body("p", n, now, shop.currency) for n in range(batches)], now, shop.currency
-        )
-        with start_server(copy) as server:
-            for clients in CLIENTS:
-                bodies = [_body(f"h{clients}", n, now, shop.currency) for n in range(batches)]
-                rates.append(_over_http(server.url, bodies, clients=clients))
-    return rates
+    figures = _in_process(work, [_body("p", n, now, shop.currency) for n in range(BATCHES)], now, shop.currency)
+    with start_server(copy) as server:
+        for clients in CLIENTS:
+            bodies = [_body(f"h{clients}", n, now, shop.currency) for n in range(BATCHES)]
+            figures.append(_over_http(server.url, bodies, clients=clients))
+    return figures
 
 
 def _body(run: str, batch: int, now: datetime, currency: str) -> bytes:
@@ -99,7 +81,7 @@ def _body(run: str, batch: int, now: datetime, currency: str) -> bytes:
     return json.dumps({"batch": messages}).encode()
 
 
-def _in_process(folder: Path, bodies: Sequence[bytes], now: datetime, currency: str) -> list[Rate]:
+def _in_process(folder: Path, bodies: Sequence[bytes], now: datetime, currency: str) -> list[Figure]:
     log = SqliteLog.open(folder / "in_process.db")
     parsing, whole = [], []
     for body in bodies:
@@ -114,7 +96,7 @@ def _in_process(folder: Path, bodies: Sequence[bytes], now: datetime, currency: 
     return [_rate("parse and check", parsing), _rate("parse, check and append to SQLite, synced", whole)]
 
 
-def _over_http(url: str, bodies: Sequence[bytes], *, clients: int) -> Rate:
+def _over_http(url: str, bodies: Sequence[bytes], *, clients: int) -> Figure:
     seconds: list[float] = []
     shares = [bodies[n::clients] for n in range(clients)]
     threads = [threading.Thread(target=_send, args=(url, share, seconds)) for share in shares]
@@ -141,30 +123,16 @@ def _send(url: str, bodies: Sequence[bytes], seconds: list[float]) -> None:
     connection.close()
 
 
-def _rate(subject: str, seconds: Sequence[float], *, elapsed: float | None = None) -> Rate:
-    marks = statistics.quantiles(seconds, n=100)
-    return Rate(
+def _rate(subject: str, seconds: Sequence[float], *, elapsed: float | None = None) -> Figure:
+    """Return how long a batch takes, and how many events a second that makes; a goal where all is counted."""
+    per_second = BATCH_EVENTS * len(seconds) / (sum(seconds) if elapsed is None else elapsed)
+    return Figure(
+        part="events",
         subject=subject,
-        events_per_second=BATCH_EVENTS * len(seconds) / (sum(seconds) if elapsed is None else elapsed),
-        p50_milliseconds=marks[49] * 1e3,
-        p99_milliseconds=marks[98] * 1e3,
+        seconds=statistics.median(seconds),
+        repeats=len(seconds),
+        per_second=per_second,
+        note=f"{BATCH_EVENTS} events a batch, p99 {1000 * statistics.quantiles(seconds, n=100)[98]:.1f} ms",
+        goal="" if elapsed is None else f"at least {GOAL_PER_SECOND:,} a second",
+        is_met=None if elapsed is None else per_second >= GOAL_PER_SECOND,
     )
-
-
-def main() -> None:
-    """Measure and print."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.events", description=__doc__)
-    parser.add_argument("home", nargs="?", type=Path, metavar="HOME")
-    parser.add_argument("--batches", type=int, default=300)
-    chosen = parser.parse_args()
-    home = Home(chosen.home.absolute()) if chosen.home else Home.from_environment()
-    print(
-        f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, batches of {BATCH_EVENTS}, goal {GOAL_PER_SECOND:,} events a second"
-    )
-    for rate in measure(home, batches=chosen.batches):
-        times = f"p50 {rate.p50_milliseconds:.1f} ms, p99 {rate.p99_milliseconds:.1f} ms a batch"
-        print(f"{rate.subject:45} {rate.events_per_second:>8,.0f} events/s   {times}")
-
-
-if __name__ == "__main__":
-    main()

@@ -1,4 +1,4 @@
-"""How long live features take: `python -m benchmarks.live`."""
+"""How long the live features of a customer take, in process."""
 
 from __future__ import annotations
 
@@ -6,18 +6,20 @@ import random
 import statistics
 import timeit
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import numpy as np
 import pandas as pd
 
+from benchmarks.figures import Figure
 from features.live import LIVE, SNAPSHOT_COLUMNS, LiveEvent, SnapshotRow, live_features, live_frame
 
 GOAL_MILLISECONDS = 0.3
 GOAL_EVENTS = 200
-CALLS = 2_000
+GOAL_CASE = "200 events of some days"
+CALLS = 1_000
 FRAME_ROWS = 100_000
 NOON = datetime(2025, 1, 15, 12, tzinfo=UTC)
 ZONE = ZoneInfo("Europe/Berlin")
@@ -30,26 +32,21 @@ MIX = {
 }  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LiveFigures:
-    """One case: how many events and features, milliseconds of one call of the whole function."""
-
-    case: str
-    events: int
-    features: int
-    calls: int
-    p50_ms: float
-    p99_ms: float
-
-
-def bench_live(*, calls: int = CALLS) -> list[LiveFigures]:
-    """Time one call: no events, the goal's 200 over days and within half an hour, and ten times as many."""
-    return [
-        _time("no events", [], calls=calls),
-        _time("200 events of some days", history(GOAL_EVENTS, mean_minutes=1440), calls=calls),
-        _time("200 events of half an hour", history(GOAL_EVENTS, mean_minutes=10), calls=calls),
-        _time("2,000 events of some days", history(10 * GOAL_EVENTS, mean_minutes=1440), calls=calls // 10),
+def bench_live(_work: Path) -> list[Figure]:
+    """Time one call of the whole function, and a frame of many customers as batch scoring asks for it."""
+    cases = [
+        _time("no events", []),
+        _time(GOAL_CASE, history(GOAL_EVENTS, mean_minutes=1440)),
+        _time("200 events of half an hour", history(GOAL_EVENTS, mean_minutes=10)),
+        _time("2,000 events of some days", history(10 * GOAL_EVENTS, mean_minutes=1440)),
     ]
+    frame = Figure(
+        part="live",
+        subject="a frame, a tenth of the customers with 20 events",
+        per_second=bench_frame(),
+        note=f"{FRAME_ROWS:,} customers",
+    )
+    return [*cases, frame]
 
 
 def bench_frame(*, rows: int = FRAME_ROWS, share_with_events: float = 0.1) -> float:
@@ -87,34 +84,19 @@ def _properties(name: str, number: int, chance: random.Random) -> dict[str, obje
     return product | {"category": f"c{chance.randrange(6)}"}
 
 
-def _time(case: str, events: Sequence[LiveEvent], *, calls: int) -> LiveFigures:
-    seconds = _seconds(lambda: live_features(ROW, events, at=NOON, zone=ZONE), calls=calls)
-    return LiveFigures(
-        case=case,
-        events=len(events),
-        features=len(LIVE),
-        calls=calls,
-        p50_ms=1000 * statistics.median(seconds),
-        p99_ms=1000 * statistics.quantiles(seconds, n=100)[98],
+def _time(case: str, events: Sequence[LiveEvent]) -> Figure:
+    seconds = _seconds(lambda: live_features(ROW, events, at=NOON, zone=ZONE), calls=CALLS)
+    median, has_goal = statistics.median(seconds), case == GOAL_CASE
+    return Figure(
+        part="live",
+        subject=case,
+        seconds=median,
+        repeats=CALLS,
+        note=f"{len(LIVE)} features, p99 {1000 * statistics.quantiles(seconds, n=100)[98]:.2f} ms",
+        goal=f"under {GOAL_MILLISECONDS:g} ms" if has_goal else "",
+        is_met=1000 * median < GOAL_MILLISECONDS if has_goal else None,
     )
 
 
 def _seconds(call: Callable[[], object], *, calls: int) -> list[float]:
     return timeit.repeat(call, number=1, repeat=calls)
-
-
-def main() -> None:
-    """Print the figures, and how they stand to the goal."""
-    for figures in bench_live():
-        goal = ""
-        if figures.events == GOAL_EVENTS:
-            goal = f"goal {GOAL_MILLISECONDS} ms: {'met' if figures.p50_ms < GOAL_MILLISECONDS else 'missed'}"
-        print(
-            f"{figures.case:<28} {figures.features} features   p50 {figures.p50_ms:.3f} ms   "
-            f"p99 {figures.p99_ms:.3f} ms   {goal}"
-        )
-    print(f"live_frame, a tenth of the customers with 20 events: {bench_frame():,.0f} rows/s")
-
-
-if __name__ == "__main__":
-    main()
