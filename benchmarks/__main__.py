@@ -7,6 +7,7 @@ time: half an hour on two cores.
 from __future__ import annotations
 
 import argparse
+import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -39,7 +40,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "parts", nargs="*", choices=[*PARTS, []], default=[], metavar="PART", help=f"{', '.join(PARTS)}; all by default"
     )
     chosen = parser.parse_args(arguments).parts or list(PARTS)
-    console, started_at = Console(), datetime.now(tz=UTC)
+    console = Console(width=None if sys.stdout.isatty() else 150)
+    started_at = datetime.now(tz=UTC)
     figures: list[Figure] = []
     with tempfile.TemporaryDirectory(prefix="regulars-bench-") as work:
         for part in chosen:

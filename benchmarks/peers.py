@@ -23,14 +23,15 @@ from benchmarks.pandas_features import pandas_features, read_frames
 from facts.lake import MEMORY_LIMIT, Lake
 from features.build import default_cutoffs
 from features.catalog import Feature, names_of, of_shop
+from features.engines import open_engine
 from features.measures import BuyTillYouDie
 from features.snapshot import NEEDED_FACTS, snapshot
 
 
 def run_regulars(lake: Lake, cutoffs: Sequence[datetime], output: Path) -> None:
     """Compute the features with this project's snapshot."""
-    with lake.connect() as connection:
-        facts = {name: lake.table(connection, name) for name in NEEDED_FACTS}
+    with open_engine("duckdb", lake) as engine:
+        facts = engine.facts
         kinds = facts["orders"].kind.as_table().distinct().execute()["kind"].tolist()
         has_corrections = bool(facts["orders"].superseded_at.notnull().any().execute())
         rows = snapshot(facts, cutoffs, _features(lake), kinds=kinds, has_corrections=has_corrections)

@@ -28,6 +28,10 @@ _ON_ONE_MACHINE = {
     "spark.sql.shuffle.partitions": "8",
 }
 
+# The snapshot is written in the order in which it is best joined, which DuckDB, guessing how many rows a join over
+# ranges of time gives, would change: a quarter of the time.
+_AS_WRITTEN = "SET disabled_optimizers = 'join_order'"
+
 
 class CannotStartEngine(RegularsError):  # noqa: N818 - reads as the sentence it prints
     """An engine that is not there."""
@@ -57,6 +61,7 @@ class _Opened:
 def open_duckdb(lake: Lake) -> Iterator[Engine]:
     """Open DuckDB in this process; it spills beside the lake what does not fit."""
     with lake.connect() as connection:
+        connection.raw_sql(_AS_WRITTEN)
         yield _Opened(connection, {name: lake.table(connection, name) for name in NEEDED_FACTS})
 
 

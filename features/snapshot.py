@@ -71,7 +71,9 @@ def snapshot(
     known = Known(facts, told, customers=customers, has_corrections=has_corrections)
     groups = [*_aggregates(known, compiled, kinds=kinds), *_distinct_counts(known, compiled)]
     spine, *rest = groups
-    wide = reduce(lambda left, right: left.left_join(right, ROW).drop("customer_id_right", "cutoff_right"), rest, spine)
+    wide = reduce(
+        lambda left, right: left.left_join(right[1], ROW, rname=f"{{name}}_{right[0]}"), enumerate(rest), spine
+    )
     wide = wide.mutate(
         **{f.name: wide[f.name].fill_null(0) for f in compiled if f.ago_days is None and _is_zero_when_absent(f)}
     )

@@ -34,8 +34,8 @@ from tests.builders import (
 FIRST, SECOND, THIRD = CUTOFFS = (at(30, 12), at(47, 12), at(63, 12))
 NEXT_YEAR = (at(381, 12), at(385, 12))  # the record begins between the windows that began 52 weeks before them
 OBSERVED_FROM = at(18)
-EXAMPLES = settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.too_slow])
-FEWER = settings(EXAMPLES, max_examples=12)
+EXAMPLES = settings(deadline=None, max_examples=20, suppress_health_check=[HealthCheck.too_slow])
+FEWER = settings(EXAMPLES, max_examples=8)
 # Where pandas adds or divides in another order, the last bit of a float32 may differ.
 LAST_BIT = 1
 
