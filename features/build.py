@@ -9,7 +9,6 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import ibis
-import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -23,11 +22,12 @@ from facts.merge import TOUCHED
 from features import bg_nbd, bg_nbd_orders, known, lifetime, measures
 from features import snapshot as snapshot_module
 from features.bg_nbd import BgNbd
-from features.catalog import Feature, feature_hash, names_of, of_shop
+from features.catalog import Feature, names_of, of_shop
 from features.engines import Engine, open_engine
 from features.lifetime import fit_parameters, with_lifetime
 from features.snapshot import snapshot
-from features.snapshots import SNAPSHOTS, VECTORS, part_key, standing_cutoffs
+from features.snapshots import SNAPSHOTS, VECTOR, VECTORS, part_key, standing_cutoffs
+from features.vectors import pack
 
 if TYPE_CHECKING:
     from ibis.backends.duckdb import Backend
@@ -133,16 +133,6 @@ def snapshot_as_known(lake: Lake, cutoff: datetime, *, known_at: datetime) -> pd
     return frame
 
 
-def as_vectors(rows: pa.Table, names: Sequence[str]) -> pa.Table:
-    """Pack the features of a snapshot into one vector per row, missing values as NaN."""
-    columns = [rows[name].to_numpy().astype(np.float32, copy=False) for name in names]
-    values = np.column_stack(columns).ravel() if len(rows) else np.empty(0, np.float32)
-    offsets = np.arange(len(rows) + 1, dtype=np.int32) * len(names)
-    vectors = pa.ListArray.from_arrays(pa.array(offsets), pa.array(values))
-    stamp = pa.array([feature_hash(tuple(names))] * len(rows), pa.string())
-    return rows.select(ROW).append_column("features", vectors).append_column("feature_hash", stamp)
-
-
 class _Builder:
     """One build of a lake's snapshots; `connection` looks at the lake, whatever engine computes."""
 
@@ -215,7 +205,8 @@ class _Builder:
             "commit": self._lake.commit_count(),
             "lifetime": dict(lifetime),
         }
-        tables = {SNAPSHOTS: rows, VECTORS: as_vectors(rows, names_of(self.features))}
+        vectors = pack(rows, names_of(self.features))
+        tables = {SNAPSHOTS: rows, VECTORS: rows.select(ROW).append_column(VECTOR, vectors)}
         self._lake.commit_part(part_key(cutoff), tables, made_from=made_from)
 
 

@@ -6,11 +6,12 @@ A shop has the features that its facts allow. A theme of which it has none has n
 from collections.abc import Sequence
 
 from feast import FeatureView, Field, FileSource
-from feast.types import Array, Float32, String
+from feast.types import Bytes, Float32
 
 from features import catalog
 from features.data_sources import customer_snapshots, customer_vectors, home_lake
 from features.entities import customer
+from features.snapshots import VECTOR
 from features.store import TTL
 
 
@@ -47,8 +48,11 @@ def vector_view(features: Sequence[catalog.Feature], source: FileSource) -> Feat
         entities=[customer],
         ttl=TTL,
         schema=[
-            Field(name="features", dtype=Array(Float32), description="All features of the shop, in catalog order"),
-            Field(name="feature_hash", dtype=String, description="Hash of the feature names in the vector's order"),
+            Field(
+                name=VECTOR,
+                dtype=Bytes,
+                description="The hash of the feature list, then all features in its order (features/vectors.py)",
+            ),
         ],
         source=source,
         online=True,

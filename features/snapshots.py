@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 SNAPSHOTS = "customer_snapshots"  # one row per customer and cutoff, a column per feature
 VECTORS = "customer_vectors"  # the same rows, the features as one vector in catalog order
+VECTOR = "features"  # the column of the vector (`features.vectors`)
 ADVICE = "run `regulars features build` again"
 _KEY = "%Y%m%dT%H%M%S.%fZ"
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from facts.errors import DamagedFile
-from facts.home import PROJECT, Home
+from facts.home import PROJECT, Home, require_sqlite
 from facts.lake import Lake
 
 if TYPE_CHECKING:
@@ -79,9 +79,21 @@ def apply_definitions(home: Home) -> FeatureStore:
 
 
 def open_registered(home: Home) -> FeatureStore:
-    """Open Feast's store over one home; register the definitions where there are none, or a stop left none."""
+    """Open Feast's store over one home; register the definitions where there are none, or a stop left none.
+
+    So it is where somebody removed the online store: registering makes its tables anew.
+    """
     store = open_store(home)
-    return store if store.list_feature_services() else apply_definitions(home)
+    is_whole = store.list_feature_services() and (store.config.online_store.type != "sqlite" or _has_tables(home))
+    return store if is_whole else apply_definitions(home)
+
+
+def _has_tables(home: Home) -> bool:
+    if not home.online_store.is_file():
+        return False
+    require_sqlite(home.online_store, advice="remove it and run `regulars materialize` again")
+    with closing(sqlite3.connect(home.online_store)) as connection:
+        return bool(connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall())
 
 
 @contextmanager

@@ -15,7 +15,9 @@ from features.catalog import NAMES, feature_hash
 from features.inputs import Inputs
 from features.live import REACH
 from features.materialize import materialized_cutoff
+from features.snapshots import VECTOR
 from features.store import open_store
+from features.vectors import unpack
 from scoring.answers import FeatureMismatch, FeatureRows
 
 if TYPE_CHECKING:
@@ -108,18 +110,19 @@ class OnlineFeatures:
         return FeatureRows(customer_ids=customer_ids, features=self.inputs.names, matrix=matrix, features_as_of=as_of)
 
     def _snapshot(self, customer_ids: Sequence[str]) -> tuple[NDArray[np.float32], list[datetime | None]]:
-        vectors, hashes = self._columns(customer_ids)
+        column = self._column(customer_ids)
         width = len(self.inputs.snapshot)
         matrix = np.full((len(customer_ids), width), np.nan, dtype=np.float32)
         as_of: list[datetime | None] = [None] * len(customer_ids)
-        for row, (value, stamp, known) in enumerate(
-            zip(vectors.values, vectors.event_timestamps, hashes.values, strict=True)
-        ):
-            if not known.string_val:
+        for row, (value, stamp) in enumerate(zip(column.values, column.event_timestamps, strict=True)):
+            if not value.bytes_val:
                 continue
-            if known.string_val != self._hash:
-                raise OtherVectors(known.string_val, self._hash)
-            vector = value.float_list_val.val
+            try:
+                known, vector = unpack(value.bytes_val)
+            except ValueError as error:
+                raise DamagedFile(self._place, f"a vector that is none: {error}", advice=ADVICE) from error
+            if known != self._hash:
+                raise OtherVectors(known, self._hash)
             if len(vector) != width:
                 reason = f"a vector of {len(vector)} features, the registry has {width}"
                 raise DamagedFile(self._place, reason, advice=ADVICE)
@@ -127,15 +130,14 @@ class OnlineFeatures:
             as_of[row] = stamp.ToDatetime(tzinfo=UTC)
         return matrix, as_of
 
-    def _columns(self, customer_ids: Sequence[str]) -> list[GetOnlineFeaturesResponse.FeatureVector]:
+    def _column(self, customer_ids: Sequence[str]) -> GetOnlineFeaturesResponse.FeatureVector:
         # Feast's proto rather than its to_dict: that one boxes every value and drops fractions of a second.
         try:
             entities = {"customer_id": list(customer_ids)}
             proto = self._store.get_online_features(features=self._service, entity_rows=entities).proto
         except sqlite3.Error as error:
             raise DamagedFile(self._place, str(error), advice=ADVICE) from error
-        columns = dict(zip(proto.metadata.feature_names.val, proto.results, strict=True))
-        return [columns["features"], columns["feature_hash"]]
+        return dict(zip(proto.metadata.feature_names.val, proto.results, strict=True))[VECTOR]
 
 
 def require_store(home: Home) -> None:

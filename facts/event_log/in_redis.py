@@ -253,7 +253,8 @@ def _told(message: Message, received: int) -> str:
 def _row_of_event(event: Event) -> tuple[str, str, int, str]:
     received = to_microseconds(event.received_at)
     head = (event.customer_id, event.event, to_microseconds(event.occurred_at), received)
-    told = _text(content_of_event(event), head, json_text(event.properties))
+    properties = json_text(event.properties)
+    told = _text(content_of_event(event, properties), head, properties)
     return event.message_id, event.customer_id, received, told
 
 

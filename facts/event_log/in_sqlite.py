@@ -230,8 +230,9 @@ def _row_of_message(message: Message, received: int) -> tuple[object, ...]:
 
 def _row_of_event(event: Event) -> tuple[object, ...]:
     times = to_microseconds(event.occurred_at), to_microseconds(event.received_at)
-    said = (event.message_id, event.customer_id, event.event, *times, json_text(event.properties))
-    return (*said, content_of_event(event), 1)
+    properties = json_text(event.properties)
+    said = (event.message_id, event.customer_id, event.event, *times, properties)
+    return (*said, content_of_event(event, properties), 1)
 
 
 def _event_of(row: tuple[str, str, str, int, int, str, *tuple[int, ...]]) -> Event:

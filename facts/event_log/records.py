@@ -148,6 +148,6 @@ def content_of(customer_id: str, event: str, occurred_at: datetime | None, prope
     return hashlib.blake2b(said.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
 
 
-def content_of_event(event: Event) -> str:
-    """Return what `content_of` said of an event's message, if its own time was kept."""
-    return content_of(event.customer_id, event.event, event.occurred_at, json_text(event.properties))
+def content_of_event(event: Event, properties: str) -> str:
+    """Return what `content_of` said of an event's message, if its own time was kept; its properties as text."""
+    return content_of(event.customer_id, event.event, event.occurred_at, properties)

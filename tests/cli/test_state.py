@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+import sqlite3
+from contextlib import closing
 
 import pytest
 
@@ -86,6 +88,17 @@ def test_damaged_state_is_named(run_regulars, copied, name, command):
     assert ran.code == 2
     assert name in ran.err
     assert "Traceback" not in ran.err
+
+
+@pytest.mark.parametrize("name", ["online.db", "registry.db"])
+def test_what_was_removed_is_made_anew(run_regulars, copied, name):
+    """As the advice about a damaged one says."""
+    for file in copied.folder.glob(f"{name}*"):
+        file.unlink()
+    assert run_regulars("materialize", home=copied).code == 0
+    with closing(sqlite3.connect(copied.online_store)) as connection:
+        (held,) = connection.execute("SELECT count(*) FROM regulars_customer_vector").fetchone()
+    assert held > 2000
 
 
 def test_serving_an_instant_before_the_online_stores_is_refused(run_regulars, demo):

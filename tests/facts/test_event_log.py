@@ -309,7 +309,7 @@ class Plain:
         fresh = {e.message_id: e for e in reversed(events)}
         for known, _content in self.events:
             fresh.pop(known.message_id, None)
-        self.events += [(e, content_of_event(e)) for e in fresh.values()]
+        self.events += [(e, content_of_event(e, json_text(e.properties))) for e in fresh.values()]
         self.drained |= set(fresh)
         return len(fresh)
 

@@ -22,10 +22,11 @@ from facts.errors import GateFailed
 from facts.home import PROJECT
 from facts.ingest import ingest
 from facts.lake import MANIFEST, Lake
-from features.build import as_vectors, build_snapshots, default_cutoffs, next_cutoffs, snapshot_as_known
+from features.build import build_snapshots, default_cutoffs, next_cutoffs, snapshot_as_known
 from features.catalog import BY_NAME, feature_hash, names_of, of_shop
 from features.measures import BuyTillYouDie
-from features.snapshots import SNAPSHOTS, VECTORS, part_key, snapshot_names, standing_cutoffs
+from features.snapshots import SNAPSHOTS, VECTOR, VECTORS, part_key, snapshot_names, standing_cutoffs
+from features.vectors import unpack
 from tests.builders import CAMPAIGN, PRODUCTS, Event, Line, Order, at, delivery, rows_of
 
 CUSTOMERS = [f"c{number:02}" for number in range(60)]
@@ -108,9 +109,10 @@ def assert_vectors_are_the_rows(lake):
         rows, names = rows_at(lake, cutoff), snapshot_names(lake)
         vectors = rows_at(lake, cutoff, VECTORS)
         matrix = np.column_stack([rows[name].to_numpy(zero_copy_only=False) for name in names])
-        np.testing.assert_array_equal(np.stack(vectors["features"].to_pylist()).astype(np.float32), matrix)
+        hashes, values = zip(*map(unpack, vectors[VECTOR].to_pylist()), strict=True)
+        np.testing.assert_array_equal(np.stack(values), matrix)
         assert vectors["customer_id"].equals(rows["customer_id"])
-        assert set(vectors["feature_hash"].to_pylist()) == {feature_hash(names)}
+        assert set(hashes) == {feature_hash(names)}
 
 
 class TestWhatStands:
@@ -334,20 +336,6 @@ class TestCutoffs:
         assert default_cutoffs(shop) == (at(28),)
         with pytest.raises(GateFailed, match="days of history: needed 28, found 27"):
             default_cutoffs(replace(shop, observed_until=at(28) - timedelta(microseconds=1)))
-
-
-def test_vectors_hold_missing_values_as_not_a_number():
-    rows = pa.table({
-        "customer_id": ["ann", "bob"],
-        "cutoff": pa.array([at(1)] * 2, pa.timestamp("us", "UTC")),
-        "order_count_7d": pa.array([1, None], pa.float32()),
-        "spend_amount_7d": pa.array([2.5, 0], pa.float32()),
-    })  # fmt: skip
-    vectors = as_vectors(rows, ("spend_amount_7d", "order_count_7d"))
-    assert vectors["features"].to_pylist()[0] == [2.5, 1]
-    assert vectors["features"].to_pylist()[1][0] == 0
-    assert np.isnan(vectors["features"].to_pylist()[1][1])
-    assert as_vectors(rows.slice(0, 0), ("order_count_7d",)).num_rows == 0
 
 
 def test_a_part_says_what_it_was_made_from(built):

@@ -307,7 +307,7 @@ def assert_registers(found, features):
     assert found["views"]["customer_vector"]["tags"]["feature_hash"] == feature_hash(names_of(features))
     for task in ("repurchase", "churn", "clv"):
         assert found["services"][f"regulars-{task}"] == list(names_of(features))
-    assert found["services"]["regulars-online"] == ["features", "feature_hash"]
+    assert found["services"]["regulars-online"] == ["features"]
 
 
 class TestFeast:

@@ -18,6 +18,7 @@ from openapi_page import described
 from facts.errors import DamagedFile, NotYet
 from facts.event_log import open_event_log
 from facts.home import Home
+from features.vectors import HASH_LENGTH
 from scoring.answers import FeatureMismatch
 from scoring.model import Gate, TaskModel
 from serving.champions import UnusableChampion, _folder, champion_version, read_champions
@@ -146,29 +147,32 @@ class TestStore:
         copy(tmp_path / "kept.db", workshop.online_store)
 
     def test_vectors_of_another_list_are_never_scored(self, store: Home, serve: Serve) -> None:
-        from feast.protos.feast.types.Value_pb2 import Value
-
-        other = Value(string_val="0123456789ab").SerializeToString()
-        with closing(sqlite3.connect(store.online_store)) as connection:
-            connection.execute(
-                "UPDATE regulars_customer_vector SET value = ? WHERE feature_name = 'feature_hash'", [other]
-            )
-            connection.commit()
+        self._put(store, lambda vector: b"0123456789ab" + vector[HASH_LENGTH:])
         with serve(store) as client:
             response = client.post("/v1/score", json={"customer_ids": [shop.REGULAR_IDS[0]]})
         assert response.status_code == 503
         assert "the online store holds vectors of feature list 0123456789ab, the registry has " in response.text
         assert response.headers["X-Request-ID"] == response.json()["request_id"]
 
-    def test_a_short_vector_names_the_store(self, store: Home) -> None:
-        from feast.protos.feast.types.Value_pb2 import FloatList, Value
-
-        short = Value(float_list_val=FloatList(val=[1.0])).SerializeToString()
-        with closing(sqlite3.connect(store.online_store)) as connection:
-            connection.execute("UPDATE regulars_customer_vector SET value = ? WHERE feature_name = 'features'", [short])
-            connection.commit()
-        with pytest.raises(DamagedFile, match=f"{store.online_store}: a vector of 1 features"):
+    @pytest.mark.parametrize(
+        ("keep", "said"), [(HASH_LENGTH + 4, "a vector of 1 features"), (HASH_LENGTH + 5, "a vector that is none")]
+    )
+    def test_a_cut_vector_names_the_store(self, store: Home, keep: int, said: str) -> None:
+        self._put(store, lambda vector: vector[:keep])
+        with pytest.raises(DamagedFile, match=f"{store.online_store}: {said}"):
             OnlineFeatures.open(store, open_event_log(store)).read([shop.REGULAR_IDS[0]], at=shop.UNTIL)
+
+    def _put(self, store: Home, change: Callable[[bytes], bytes]) -> None:
+        """Change every vector of the online store."""
+        from feast.protos.feast.types.Value_pb2 import Value
+
+        def changed(value: bytes) -> bytes:
+            return Value(bytes_val=change(Value.FromString(value).bytes_val)).SerializeToString()
+
+        with closing(sqlite3.connect(store.online_store)) as connection:
+            connection.create_function("changed", 1, changed)
+            connection.execute("UPDATE regulars_customer_vector SET value = changed(value)")
+            connection.commit()
 
     def test_a_store_without_its_table_is_not_ready(self, store: Home, serve: Serve) -> None:
         with serve(store) as client:
