@@ -43,15 +43,15 @@ def tracked(home: Home) -> Iterator[MlflowClient]:
     home.artifacts.mkdir(parents=True, exist_ok=True)
     for name in ("mlflow", "alembic"):
         logging.getLogger(name).setLevel(logging.ERROR)
-    _make_store(home)
     before = mlflow.get_tracking_uri()
-    mlflow.set_tracking_uri(home.tracking_uri)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # importing MLflow turned on those of its own libraries
+        _make_store(home)
+        mlflow.set_tracking_uri(home.tracking_uri)
+        try:
             yield mlflow.MlflowClient()
-    finally:
-        mlflow.set_tracking_uri(before)
+        finally:
+            mlflow.set_tracking_uri(before)
 
 
 def experiment_id(client: MlflowClient, home: Home, name: str, *, description: str) -> str:
