@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 REPLACED = frozenset(feature.replaces for feature in LIVE if feature.replaces)
+LIVE_NEEDS = frozenset(need for feature in LIVE for need in feature.needs)
 _LIVE_BY_NAME: Mapping[str, LiveFeature] = {feature.name: feature for feature in LIVE}
 
 

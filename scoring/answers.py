@@ -113,6 +113,8 @@ def _judge(
         return "stale_features", f"features are {(at - as_of) / timedelta(days=1):.1f} days old, {ttl.days} are allowed"
     for model in models.values():
         found = float(rows.matrix[index, rows.features.index(model.gate.feature)])
+        if np.isnan(found):
+            return "insufficient_data", f"the first order came after the last snapshot, {as_of:%Y-%m-%d %H:%M} UTC"
         if not found >= model.gate.at_least:
             return "insufficient_data", f"{model.gate}, found {found:g}"
     return "ok", None

@@ -31,16 +31,16 @@ class Clock:
 
     @classmethod
     def of(cls, shop: Shop, *, as_of: datetime | None = None) -> Clock:
-        """Return the clock of a shop: as of an instant if one is given; a recorded shop's now is its record's end."""
-        return cls(as_of or (shop.observed_until if shop.clock == "standing" else None))
+        """Return the clock of a shop: as of an instant if one is given.
+
+        A recorded shop's now is one tick after the end of its record: what is sent to it is received at the end, is
+        known then, and is in no snapshot yet.
+        """
+        return cls(as_of or (shop.observed_until + TICK if shop.clock == "standing" else None))
 
     def now(self) -> datetime:
-        """Return what now is, as an aware instant.
-
-        A clock that stands is one tick after its instant: what is received at that instant is known, and no snapshot
-        at that instant holds it yet.
-        """
-        return datetime.now(UTC) if self.stands_at is None else self.stands_at + TICK
+        """Return what now is, as an aware instant: what had been received before it is known."""
+        return self.stands_at or datetime.now(UTC)
 
 
 def as_of_from_environment() -> datetime | None:

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 from facts.ecommerce import IDENTIFY, LONGEST_ID
 from facts.event_log import KEPT_DAYS, EventLog, Rejection
 from facts.segment import LARGEST_PROPERTIES_BYTES, TOLERANCE, read_batch
-from serving.clock import Clock
+from serving.clock import TICK, Clock
 
 EVENTS_ROUTE = "/v1/events"
 MOST_MESSAGES = 1_000
@@ -113,7 +113,7 @@ def take_in(
 
 def received_now(clock: Clock) -> datetime:
     """Return the time of receipt of what arrives now: known from the next question on, where the clock stands too."""
-    return clock.now() if clock.stands_at is None else clock.stands_at
+    return clock.now() if clock.stands_at is None else clock.stands_at - TICK
 
 
 def _told(rejection: Rejection) -> RejectedMessage:

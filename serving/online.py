@@ -9,10 +9,11 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
+from facts.ecommerce import ORDER_COMPLETED
 from facts.errors import DamagedFile, NotYet, RegularsError
 from facts.lake import Lake, Shop
 from features.catalog import NAMES, feature_hash
-from features.inputs import Inputs
+from features.inputs import LIVE_NEEDS, Inputs
 from features.live import REACH
 from features.materialize import materialized_cutoff
 from features.snapshots import VECTOR
@@ -64,10 +65,10 @@ class OtherVectors(RegularsError):  # noqa: N818
 class OnlineFeatures:
     """What is known of customers now: the online store's snapshot, and the event log's last events."""
 
-    def __init__(self, store: FeatureStore, log: EventLog, shop: Shop, *, place: object) -> None:
+    def __init__(self, store: FeatureStore, log: EventLog, shop: Shop, home: Home) -> None:
         from feast.errors import FeastObjectNotFoundException
 
-        self._store, self._log, self._place = store, log, place
+        self._store, self._log, self._home, self._place = store, log, home, home.online_store
         self._zone = ZoneInfo(shop.timezone)
         try:
             self._service = store.get_feature_service(SERVICE)
@@ -78,13 +79,14 @@ class OnlineFeatures:
         names = tuple(name for name in NAMES if name in registered)
         if feature_hash(names) != self._hash:
             raise FeatureMismatch("the catalog", feature_hash(names), self._hash, where="Feast's registry")
-        self.inputs = Inputs.of(names, shop.has)
+        # What happens is answered before the lake has it: all live features, not only those the shop had so far.
+        self.inputs = Inputs.of(names, LIVE_NEEDS)
 
     @classmethod
     def open(cls, home: Home, log: EventLog) -> OnlineFeatures:
         """Open the store of a home; raise NotYet where nothing was materialized."""
         require_store(home)
-        return cls(open_store(home), log, Lake(home.lake).shop(), place=home.online_store)
+        return cls(open_store(home), log, Lake(home.lake).shop(), home)
 
     def read(self, customer_ids: Sequence[str], *, at: datetime) -> FeatureRows:
         """Read what is known of different customers at an instant, in their order.
@@ -100,6 +102,9 @@ class OnlineFeatures:
         """
         snapshot, as_of = self._snapshot(customer_ids)
         events = self._log.recent(customer_ids, since=at - REACH, known_before=at)
+        for row, customer in enumerate(customer_ids):
+            if as_of[row] is None and any(event.event == ORDER_COMPLETED for event in events.get(customer, ())):
+                as_of[row] = materialized_cutoff(self._home)  # a first order since: it knows nothing of the customer
         matrix = self.inputs.matrix(
             snapshot,
             [cutoff if cutoff is not None and cutoff <= at else None for cutoff in as_of],

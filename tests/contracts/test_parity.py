@@ -18,7 +18,6 @@ from features.snapshots import snapshot_cutoffs, snapshot_names
 from features.store import TTL, open_store
 from scoring.batch import known_rows
 from serving.champions import read_champions
-from serving.clock import TICK
 from serving.run import start_server
 from training.tasks import TASKS
 
@@ -27,8 +26,15 @@ ALL = 1000
 
 @pytest.fixture(scope="module")
 def instant(trained_home) -> datetime:
-    """An instant between two snapshots: what is known is the one before it."""
-    return snapshot_cutoffs(Lake(trained_home.lake))[-7] + timedelta(days=3, hours=5) + TICK
+    """An instant between two snapshots at which facts were received: they are not known yet."""
+    lake = Lake(trained_home.lake)
+    with lake.connect() as connection:
+        received = lake.table(connection, "events").received_at.value_counts(name="events").execute()
+    cutoffs = snapshot_cutoffs(lake)
+    later = received[(received["received_at"] > cutoffs[-12]) & ~received["received_at"].isin(list(cutoffs))]
+    busiest = later.sort_values(["events", "received_at"]).iloc[-1]
+    assert busiest["events"] > 20
+    return busiest["received_at"].to_pydatetime()
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +48,7 @@ def endpoint(trained_home, instant):
         customers = Lake(trained_home.lake).table(connection, "customers").customer_id.execute().tolist()
     results = []
     with (
-        start_server(trained_home, as_of=instant - TICK) as server,
+        start_server(trained_home, as_of=instant) as server,
         httpx.Client(base_url=server.url, timeout=60) as client,
     ):
         for start in range(0, len(customers), ALL):
@@ -74,9 +80,15 @@ def test_features_of_the_endpoint_are_those_of_the_training_join(trained_home, i
             np.testing.assert_array_equal(online, row)
 
 
+def test_the_endpoint_answers_for_what_the_shop_never_had_before(trained_home, endpoint):
+    assert "browsing" not in Lake(trained_home.lake).shop().has
+    known = [result["features"] for result in endpoint.values() if result["status"] == "ok"]
+    assert {features["product_view_count_30m"] for features in known} == {0}
+
+
 def test_scores_of_the_endpoint_are_those_of_batch_scoring(trained_home, instant, endpoint, run_regulars, tmp_path):
     output = tmp_path / "scores.parquet"
-    ran = run_regulars("score", "--as-of", (instant - TICK).isoformat(), "--output", str(output), home=trained_home)
+    ran = run_regulars("score", "--as-of", instant.isoformat(), "--output", str(output), home=trained_home)
     assert ran.code == 0, ran.err
     frame = pd.read_parquet(output).set_index("customer_id")
     champions = read_champions(trained_home)

@@ -23,7 +23,7 @@ def test_a_trading_shop_goes_with_the_wall() -> None:
 
 @pytest.mark.parametrize("clock", ["wall", "standing"])
 def test_an_instant_stands_above_both(clock: str) -> None:
-    assert Clock.of(replace(shop.SHOP, clock=clock), as_of=shop.FROM).now() == shop.FROM + TICK
+    assert Clock.of(replace(shop.SHOP, clock=clock), as_of=shop.FROM).now() == shop.FROM
 
 
 def test_the_instant_is_read_from_the_environment() -> None:

@@ -136,7 +136,8 @@ class TestAnswers:
 
 class TestTime:
     def test_what_is_sent_to_a_standing_shop_is_known_at_its_now(self) -> None:
-        assert received_now(Clock(shop.UNTIL)) == shop.UNTIL
+        assert received_now(Clock.of(shop.SHOP)) == shop.UNTIL
+        assert received_now(Clock(shop.FROM)) == shop.FROM - TICK
         before = Clock().now()
         assert before <= received_now(Clock()) <= Clock().now()
 
@@ -152,6 +153,24 @@ class TestTime:
         assert "more than 5 minutes after the shop's now" in told["rejected"][0]["reason"]
         assert "bring it in as a file with `regulars ingest`" in told["rejected"][1]["reason"]
         assert [event.occurred_at for event in kept(home, ANN)] == [shop.UNTIL]
+
+
+class TestTheNextAnswer:
+    def test_a_strangers_first_order_is_known(self, client: TestClient) -> None:
+        assert self._ask(client, "bob")["status"] == "unknown_customer"
+        bought = {"order_id": "first", "total": 30, "currency": "EUR", "products": []}
+        send(client, track("bobs", "bob", event="Order Completed", properties=bought))
+        result = self._ask(client, "bob")
+        assert result["status"] == "insufficient_data"
+        assert result["detail"] == f"the first order came after the last snapshot, {shop.UNTIL:%Y-%m-%d %H:%M} UTC"
+        assert result["features"]["order_count_since_snapshot"] == 1
+        assert result["features"]["spend_amount_since_snapshot"] == 30
+        assert result["features"]["order_count_365d"] is None
+
+    def _ask(self, client: TestClient, customer_id: str) -> dict[str, Any]:
+        response = client.post("/v1/score", json={"customer_ids": [customer_id], "features": True})
+        result: dict[str, Any] = response.json()["results"][0]
+        return result
 
 
 class TestRefused:

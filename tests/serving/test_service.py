@@ -101,9 +101,9 @@ class TestStatuses:
         self, home: Home, champions: dict[str, TaskModel], serve: Serve
     ) -> None:
         assert champions
-        with serve(home, as_of=shop.UNTIL + timedelta(days=15) - TICK) as client:
-            assert ask(client, REGULAR)["results"][0]["status"] == "ok"
         with serve(home, as_of=shop.UNTIL + timedelta(days=15)) as client:
+            assert ask(client, REGULAR)["results"][0]["status"] == "ok"
+        with serve(home, as_of=shop.UNTIL + timedelta(days=15) + TICK) as client:
             result = ask(client, REGULAR, features=True)["results"][0]
         assert result["status"] == "stale_features"
         assert result["detail"] == "features are 15.0 days old, 15 are allowed"
@@ -113,7 +113,7 @@ class TestStatuses:
         self, home: Home, champions: dict[str, TaskModel], serve: Serve
     ) -> None:
         assert champions
-        with serve(home, as_of=shop.UNTIL - 2 * TICK) as client:
+        with serve(home, as_of=shop.UNTIL - TICK) as client:
             result = ask(client, REGULAR, features=True)["results"][0]
         assert result["status"] == "unknown_customer"
         assert not {"features", "features_as_of"} & set(result)
