@@ -133,6 +133,41 @@ def train(
 
 
 @app.command()
+def promote(
+    task: Annotated[str, typer.Argument(help="repurchase, churn or clv.")],
+    version: Annotated[str, typer.Argument(help="A registered version, whatever its gate said.")],
+    *,
+    reason: Annotated[str, typer.Option(help="Why; it is written on the version.")],
+) -> None:
+    """Make a registered version champion by hand."""
+    from cli import champions
+
+    champions.promote(Home.from_environment(), task, version, reason=reason)
+
+
+@app.command()
+def rollback(
+    task: Annotated[str, typer.Argument(help="repurchase, churn or clv.")],
+    *,
+    reason: Annotated[str, typer.Option(help="Why; it is written on the version.")],
+) -> None:
+    """Make the version champion again that was before the present one."""
+    from cli import champions
+
+    champions.rollback(Home.from_environment(), task, reason=reason)
+
+
+@app.command()
+def champions(
+    task: Annotated[str | None, typer.Argument(help="repurchase, churn or clv; all by default.")] = None,
+) -> None:
+    """Show which version was champion when, by whose word, and why."""
+    from cli import champions as shown
+
+    shown.history(Home.from_environment(), task)
+
+
+@app.command()
 def materialize(
     *,
     as_of: Annotated[

@@ -136,7 +136,7 @@ def _show_snapshots(home: Home, lake: Lake) -> None:
 
 
 def _show_models(home: Home) -> None:
-    from serving.champions import champion_version
+    from scoring.registry import champion_version
     from training.pipeline import read_versions
     from training.tasks import TASKS
 

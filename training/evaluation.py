@@ -25,7 +25,7 @@ from training.metrics import (
 )
 from training.tasks import Task
 
-MODEL = "model"
+MODEL, CHAMPION = "model", "champion"
 DRAWS = 1000
 
 
@@ -62,21 +62,34 @@ class Evaluation:
     deciles: pd.DataFrame
     comparisons: tuple[Comparison, ...]
     gate_metric: str
+    obstacles: tuple[str, ...] = ()  # sentences: what keeps the model from being champion, whatever it measures
 
     @property
     def is_champion(self) -> bool:
-        """Return whether the model beats the one-feature baselines beyond noise and is not worse than any other."""
-        return all(comparison.holds for comparison in self.comparisons)
+        """Return whether the model beats the one-feature baselines and the reigning champion, and nothing beats it."""
+        return not self.obstacles and all(comparison.holds for comparison in self.comparisons)
 
     @property
     def verdict(self) -> tuple[str, ...]:
         """Return the verdict, then its grounds, as sentences."""
         head = "champion" if self.is_champion else "refused as champion"
-        return (f"{head}, judged by {self.gate_metric}", *[str(comparison) for comparison in self.comparisons])
+        grounds = [str(comparison) for comparison in self.comparisons]
+        return (f"{head}, judged by {self.gate_metric}", *grounds, *self.obstacles)
 
 
-def evaluate(task: Task, model: TaskModel, train: TrainingSet, test: TrainingSet, *, seed: int) -> Evaluation:
+def evaluate(
+    task: Task,
+    model: TaskModel,
+    train: TrainingSet,
+    test: TrainingSet,
+    *,
+    reigning: TaskModel | None = None,
+    seed: int,
+) -> Evaluation:
     """Measure a model and its baselines, fitted on the same training rows, on the test rows (one per customer).
+
+    The reigning champion is measured on the same rows. One that cannot be (it looks otherwise far ahead, or asks for
+    features that the shop no longer has) is not replaced by the gate, only by hand.
 
     Raises
     ------
@@ -89,14 +102,34 @@ def evaluate(task: Task, model: TaskModel, train: TrainingSet, test: TrainingSet
         raise GateFailed(f"classes at the test cutoff of {task.name}", needed="2", found=found)
     baselines = baselines_for(task.kind, horizon_days=model.horizon_days, columns=test.features)
     predictions = {MODEL: model.score(test.matrix)} | {b.name: _baseline_scores(b, train, test) for b in baselines}
+    must_win = {baseline.name: baseline.is_single_feature for baseline in baselines}
+    obstacle = reigning and _obstacle(reigning, model, test)
+    if reigning and not obstacle:
+        predictions[CHAMPION] = reigning.score(test.frame[list(reigning.features)].to_numpy(dtype=np.float32))
+        must_win[CHAMPION] = True
     return Evaluation(
         actual=actual,
         predictions=predictions,
         estimates=estimate_all(task.kind, actual, predictions, draws=DRAWS, seed=seed),
         deciles=_deciles(task, actual, predictions[MODEL], seed=seed),
-        comparisons=tuple(_compare(task, b, actual, predictions, seed=seed) for b in baselines),
+        comparisons=tuple(
+            _compare(task, name, actual, predictions, must_win=must, seed=seed) for name, must in must_win.items()
+        ),
         gate_metric=task.gate_metric,
+        obstacles=(obstacle,) if obstacle else (),
     )
+
+
+def _obstacle(reigning: TaskModel, model: TaskModel, test: TrainingSet) -> str | None:
+    """Return why the reigning champion cannot be measured beside a model, None where it can."""
+    gone = sorted(set(reigning.features) - set(test.features))
+    if reigning.horizon_days != model.horizon_days:
+        why = f"it looks {reigning.horizon_days} days ahead, this one {model.horizon_days}"
+    elif gone:
+        why = f"it asks for {gone[0]!r}, which the shop has no longer"
+    else:
+        return None
+    return f"the champion {reigning.label} cannot be measured beside it: {why}; `regulars promote` decides"
 
 
 def _baseline_scores(baseline: Baseline, train: TrainingSet, test: TrainingSet) -> NDArray[np.float64]:
@@ -119,14 +152,13 @@ def _deciles(task: Task, actual: NDArray[np.float64], predicted: NDArray[np.floa
 
 def _compare(
     task: Task,
-    baseline: Baseline,
+    other: str,
     actual: NDArray[np.float64],
     predictions: Mapping[str, NDArray[np.float64]],
     *,
+    must_win: bool,
     seed: int,
 ) -> Comparison:
     metric = METRICS[task.kind][task.gate_metric]
-    advantage = paired_difference(
-        metric, actual, predictions[MODEL], predictions[baseline.name], draws=DRAWS, seed=seed
-    )
-    return Comparison(baseline=baseline.name, advantage=advantage, must_win=baseline.is_single_feature)
+    advantage = paired_difference(metric, actual, predictions[MODEL], predictions[other], draws=DRAWS, seed=seed)
+    return Comparison(baseline=other, advantage=advantage, must_win=must_win)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from facts.home import Home
@@ -13,12 +12,14 @@ from facts.lake import Lake, Shop
 from features.inputs import input_hash
 from features.snapshots import SNAPSHOTS
 from scoring.model import Calibration, TaskModel
+from scoring.registry import UnusableChampion, champion_version, read_champion
 from training import tracking
 from training.calibration import fit_calibration
 from training.card import model_card
 from training.dataset import TrainingSet, build_training_set
 from training.evaluation import evaluate
 from training.plan import Plan
+from training.reign import BY_GATE, crown, has_reigned
 from training.result import Result, build_figures, build_metrics, build_report
 from training.search import Found, fit, search
 from training.tasks import TASKS
@@ -58,9 +59,9 @@ def train(
         if known is not None:
             report = tracking.read_report(client, known)
             tracking.finish(client, known)
-            if report["is_champion"]:
-                tracking.crown(client, name, known.version)
-            is_champion = bool(report["is_champion"])
+            if report["is_champion"] and not has_reigned(known):  # it was stopped between registering and crowning
+                crown(client, name, str(known.version), by=BY_GATE, reason=report["verdict"][0])
+            is_champion = champion_version(home, plan.task.name) == str(known.version)
             return Trained(
                 task=plan.task.name,
                 version=str(known.version),
@@ -84,9 +85,7 @@ def _train_anew(
     title = tracking.run_name(shop.name, plan.horizon.days, at=datetime.now().astimezone())
     tags = {tracking.KEY_TAG: key, "task": task.name, "shop": shop.name}
     with mlflow.start_run(experiment_id=experiment, run_name=title, tags=tags) as run:
-        result = _fit_and_measure(
-            plan, shop, data, journal=home.search / f"{task.name}.journal", key=key, on_step=on_step
-        )
+        result = _fit_and_measure(plan, home, shop, data, key=key, on_step=on_step)
         on_step("MLflow")
         _log(result, source=str(Lake(home.lake).path(SNAPSHOTS)))
         tracking.log_trials(
@@ -103,7 +102,7 @@ def _train_anew(
 
 
 def _fit_and_measure(
-    plan: Plan, shop: Shop, data: TrainingSet, *, journal: Path, key: str, on_step: Callable[[str], None]
+    plan: Plan, home: Home, shop: Shop, data: TrainingSet, *, key: str, on_step: Callable[[str], None]
 ) -> Result:
     found = search(
         plan.task,
@@ -111,7 +110,7 @@ def _fit_and_measure(
         plan.splits,
         budget=plan.budget,
         seed=plan.seed,
-        journal=journal,
+        journal=home.search / f"{plan.task.name}.journal",
         study_name=f"{plan.task.name}-{key}",
         on_trial=lambda done: on_step(f"search, trial {done} of {plan.budget.trials}"),
     )
@@ -119,7 +118,9 @@ def _fit_and_measure(
     train_rows, test_rows = data.at(plan.splits.train), data.at([plan.splits.test])
     model = _fit(plan, train_rows, found, shop)
     on_step("test cutoff")
-    evaluation = evaluate(plan.task, model, train_rows, test_rows, seed=plan.seed)
+    evaluation = evaluate(
+        plan.task, model, train_rows, test_rows, reigning=_reigning(home, plan.task.name), seed=plan.seed
+    )
     return Result(
         plan=plan,
         shop=shop,
@@ -129,6 +130,14 @@ def _fit_and_measure(
         train_rows=train_rows,
         test_rows=test_rows,
     )
+
+
+def _reigning(home: Home, task: str) -> TaskModel | None:
+    """Return the champion to be measured beside a challenger; one that cannot be read cannot be served either."""
+    try:
+        return read_champion(home, task)
+    except UnusableChampion:
+        return None
 
 
 def _fit(plan: Plan, train_rows: TrainingSet, found: Found, shop: Shop) -> TaskModel:
@@ -181,7 +190,7 @@ def _register(client: MlflowClient, result: Result, *, key: str) -> str:
     }
     version = tracking.register(client, uri, model, card=card, tags=tags)
     if evaluation.is_champion:
-        tracking.crown(client, model.registered_name, version)
+        crown(client, model.registered_name, version, by=BY_GATE, reason=evaluation.verdict[0])
     return version
 
 

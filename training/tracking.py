@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
     from mlflow.tracking import MlflowClient
 
-CHAMPION = "champion"
 KEY_TAG = "regulars.training_key"
 REPORT = "report.json"
 _INPUT_EXAMPLE_ROWS = 3
@@ -158,11 +157,6 @@ def register(client: MlflowClient, uri: str, model: TaskModel, *, card: str, tag
         name, uri, logged.source_run_id, tags=dict(tags), description=card, model_id=logged.model_id
     )
     return str(version.version)
-
-
-def crown(client: MlflowClient, name: str, version: str) -> None:
-    """Give a version the alias `champion`."""
-    client.set_registered_model_alias(name, CHAMPION, version)
 
 
 def run_name(shop: str, horizon_days: int, *, at: datetime) -> str:

@@ -53,7 +53,7 @@ def test_a_damaged_manifest_is_named(run_regulars, copied):
 @pytest.mark.parametrize("name", ["booster.ubj", "model.json"])
 def test_a_damaged_model_is_named(run_regulars, demo, tmp_path, name):
     """MLflow's artifact addresses are absolute: damage the demo's own files, and mend them after."""
-    from serving.champions import champion_version
+    from scoring.registry import champion_version
 
     assert champion_version(demo.home, "repurchase") == "1"
     kept = {path: path.read_bytes() for path in demo.home.artifacts.rglob(name)}

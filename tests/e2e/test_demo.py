@@ -63,7 +63,7 @@ def test_no_pickle_lies_among_the_artifacts(demo):
 
 
 def test_the_alias_follows_the_gate(demo):
-    from serving.champions import champion_version
+    from scoring.registry import champion_version
 
     for name in TASKS:
         with tracking.tracked(demo.home) as client:

@@ -21,7 +21,8 @@ from facts.home import Home
 from features.vectors import HASH_LENGTH
 from scoring.answers import FeatureMismatch
 from scoring.model import Gate, TaskModel
-from serving.champions import UnusableChampion, _folder, champion_version, read_champions
+from scoring.registry import UnusableChampion, champion_version, version_folder
+from serving.champions import read_champions
 from serving.online import OnlineFeatures
 from serving.schema import TASKS
 
@@ -44,7 +45,7 @@ def enthrone(workshop: Home, tmp_path: Path) -> Enthrone:
 
 
 def files_of(home: Home, task: str) -> Path:
-    return _folder(home, task, champion_version(home, task))
+    return version_folder(home, task, champion_version(home, task))
 
 
 def test_the_champion_is_read_as_it_was_written(workshop: Home, enthrone: Enthrone) -> None:

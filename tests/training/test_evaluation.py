@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
-import pytest
+from dataclasses import replace
 
-from training.evaluation import Comparison, Evaluation
+import numpy as np
+import pandas as pd
+import pytest
+import xgboost
+
+from scoring.model import Calibration, TaskModel
+from training.dataset import TrainingSet
+from training.evaluation import Comparison, Evaluation, evaluate
 from training.metrics import Estimate
+from training.tasks import TASKS
+
+COLUMNS = ("order_recency_live_days", "order_count_30d", "order_count_365d", "spend_amount_90d", "spend_amount_365d")
 
 
 def _comparison(low, high, *, must_win):
@@ -35,3 +45,63 @@ def test_one_failed_comparison_refuses():
     assert not refused.is_champion
     assert refused.verdict[0] == "refused as champion, judged by auc"
     assert "fails" in refused.verdict[2]
+
+
+class TestTheReigningChampion:
+    @pytest.fixture(scope="class")
+    def rows(self):
+        chance = np.random.default_rng(1)
+        frame = pd.DataFrame(chance.normal(size=(600, len(COLUMNS))).astype(np.float32), columns=list(COLUMNS))
+        frame["order_count_365d"] = 3.0
+        frame["label"] = (frame["spend_amount_90d"] + frame["spend_amount_365d"] + chance.normal(size=600) > 0).astype(
+            float
+        )
+        return TrainingSet(frame, COLUMNS)
+
+    def test_itself_is_not_better_than_itself(self, rows):
+        model = _model(rows)
+        measured = evaluate(TASKS["churn"], model, rows, rows, reigning=model, seed=1)
+        *_, beside = measured.comparisons
+        assert (beside.baseline, beside.must_win, beside.advantage.value, beside.holds) == ("champion", True, 0, False)
+        assert not measured.is_champion
+
+    def test_a_worse_one_is_replaced(self, rows):
+        worse = _model(
+            TrainingSet(rows.frame.assign(label=rows.frame["label"].sample(frac=1, random_state=1).values), COLUMNS)
+        )
+        assert evaluate(TASKS["churn"], _model(rows), rows, rows, reigning=worse, seed=1).is_champion
+
+    def test_it_is_asked_for_its_own_features(self, rows):
+        narrow = _model(TrainingSet(rows.frame, COLUMNS[::-2]))
+        measured = evaluate(TASKS["churn"], _model(rows), rows, rows, reigning=narrow, seed=1)
+        assert measured.estimates["champion"]["auc"].value > 0.5
+
+    @pytest.mark.parametrize(
+        ("changed", "said"),
+        [
+            ({"horizon_days": 7}, "it looks 7 days ahead, this one 30"),
+            ({"features": ("sent_by_post", *COLUMNS[1:])}, "it asks for 'sent_by_post', which the shop has no longer"),
+        ],
+    )
+    def test_one_that_cannot_be_measured_is_replaced_by_hand_only(self, rows, changed, said):
+        model = _model(rows)
+        measured = evaluate(TASKS["churn"], model, rows, rows, reigning=replace(model, **changed), seed=1)
+        assert not measured.is_champion
+        assert said in measured.verdict[-1]
+        assert "champion" not in measured.predictions
+
+
+def _model(rows):
+    booster = xgboost.train(
+        {"objective": "binary:logistic", "max_depth": 3, "seed": 1}, xgboost.DMatrix(rows.matrix, rows.label), 20
+    )
+    return TaskModel(
+        task="churn",
+        kind="probability",
+        horizon_days=30,
+        features=rows.features,
+        feature_hash="",
+        gate=TASKS["churn"].gate,
+        calibration=Calibration(method="none"),
+        booster=booster,
+    )

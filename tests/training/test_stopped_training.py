@@ -14,10 +14,11 @@ from facts.home import Home
 from facts.ingest import ingest
 from facts.lake import Lake
 from scoring.model import BOOSTER_FILE
-from serving.champions import _folder
+from scoring.registry import version_folder
 from tests.builders import EPOCH, Line, Order, at, delivery, rows_of
 from tests.processes import kill_when, regulars
 from training import tracking
+from training.reign import TAG
 
 NAME, DAYS, TRIALS = "regulars-repurchase", 160, 3
 TRAIN = ("train", "repurchase", "--horizon-days", "7", "--trials", str(TRIALS))
@@ -52,7 +53,9 @@ def _ended(home: Home) -> Ended:
         runs = client.search_runs([client.get_experiment_by_name(NAME).experiment_id])
         trials = [run for run in runs if run.data.tags.get("mlflow.parentRunId") == champion.run_id]
         return Ended(
-            files={path.name: path.read_bytes() for path in _folder(home, "repurchase", champion.version).iterdir()},
+            files={
+                path.name: path.read_bytes() for path in version_folder(home, "repurchase", champion.version).iterdir()
+            },
             report=tracking.read_report(client, champion),
             versions=[str(version.version) for version in client.search_model_versions(f"name = '{NAME}'")],
             champion=str(champion.version),
@@ -127,6 +130,7 @@ def test_one_that_had_registered_is_crowned_and_finished(stopped: Home) -> None:
     with tracking.tracked(stopped) as client:
         run_id = client.get_model_version(NAME, "1").run_id
         client.delete_registered_model_alias(NAME, "champion")
+        client.delete_model_version_tag(NAME, "1", TAG)
         client.update_run(run_id, status="RUNNING")
     ran = regulars(*TRAIN, home=stopped)
     assert ran.code == 0, ran.err

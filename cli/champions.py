@@ -1,0 +1,60 @@
+"""`regulars promote`, `rollback` and `champions`: which version answers, by whose word, and what was before."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from cli import show
+from facts.home import Home
+from facts.lake import Lake
+
+
+def promote(home: Home, task_name: str, version: str, *, reason: str) -> None:
+    """Make a version champion by hand."""
+    from training import reign
+    from training.tasks import task
+
+    before = reign.promote(home, task(task_name).name, version, reason=reason)
+    _say(task_name, before=before, now=version)
+
+
+def rollback(home: Home, task_name: str, *, reason: str) -> None:
+    """Make the version champion again that was before."""
+    from training import reign
+    from training.tasks import task
+
+    before, now = reign.rollback(home, task(task_name).name, reason=reason)
+    _say(task_name, before=before, now=now)
+
+
+def history(home: Home, task_name: str | None) -> None:
+    """Print what was champion when, in the shop's time."""
+    from training import reign
+    from training.tasks import TASKS, task
+
+    names = list(TASKS) if task_name is None else [task(task_name).name]
+    zone = Lake(home.lake).shop().timezone
+    rows = [
+        (f"regulars-{name}/{held.version}", _local(held.since, zone), _local(held.until, zone), held.by, held.reason)
+        for name in names
+        for held in reign.reigns(home, name)
+    ]
+    if rows:
+        show.table("Champions", ["version", "from", "until", "by", "reason"], rows)
+    else:
+        show.console.print("no version was ever champion; run `regulars train`")
+
+
+def _say(task_name: str, *, before: str | None, now: str) -> None:
+    name = f"regulars-{task_name}"
+    if before == now:
+        show.console.print(f"{name}/{now} is champion already", highlight=False)
+        return
+    instead = f" instead of {name}/{before}" if before else ""
+    show.console.print(f"{name}/{now} is champion{instead}; start the service again", highlight=False)
+
+
+def _local(instant: datetime | None, zone: str) -> str:
+    from zoneinfo import ZoneInfo
+
+    return f"{instant.astimezone(ZoneInfo(zone)):%Y-%m-%d %H:%M}" if instant else "now"

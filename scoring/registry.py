@@ -1,0 +1,94 @@
+"""Registered models: which version of a task is `champion`, and its files read as a model."""
+
+from __future__ import annotations
+
+import logging
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from facts.errors import RegularsError
+from facts.home import require_sqlite
+from scoring.model import MODEL_FILE, TaskModel, UnusableModel, read_model
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+    from facts.home import Home
+
+ALIAS = "champion"
+_ABSENT = {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"}  # no such model; no such alias of the model
+
+
+class UnusableChampion(RegularsError):  # noqa: N818 - reads as the sentence it prints
+    """A champion that cannot be served."""
+
+    def __init__(self, label: str, reason: str) -> None:
+        super().__init__(f"the champion {label} cannot be served: {reason}")
+
+
+def champion_version(home: Home, task: str) -> str | None:
+    """Return the version that a task's alias `champion` names now, None where it names none."""
+    from mlflow.exceptions import MlflowException
+
+    _hush_mlflow()
+    if not home.has_tracking:  # opening it would make an empty registry
+        return None
+    require_sqlite(home.folder / "mlflow.db", advice="remove it and train again")
+    try:
+        version = _client(home).get_model_version_by_alias(f"regulars-{task}", ALIAS)
+    except MlflowException as error:
+        if error.error_code in _ABSENT:
+            return None
+        raise UnusableChampion(f"regulars-{task}@{ALIAS}", _first_line(error)) from error
+    return str(version.version)
+
+
+def read_champion(home: Home, task: str) -> TaskModel | None:
+    """Return the champion of a task under its registered version, None where there is none.
+
+    Raises
+    ------
+    UnusableChampion
+        Its files are missing or damaged; the message names them.
+    """
+    version = champion_version(home, task)
+    if version is None:
+        return None
+    try:
+        return read_model(version_folder(home, task, version), version=version)
+    except UnusableModel as error:
+        raise UnusableChampion(f"regulars-{task}/{version}", str(error)) from error
+
+
+def version_folder(home: Home, task: str, version: str) -> Path:
+    """Return the local folder of a version's files; a registry on this machine is read in place, not copied."""
+    from mlflow.artifacts import download_artifacts
+    from mlflow.exceptions import MlflowException
+
+    label = f"regulars-{task}/{version}"
+    try:
+        place = _client(home).get_model_version_download_uri(f"regulars-{task}", version)
+        root = Path(download_artifacts(artifact_uri=place, tracking_uri=home.tracking_uri))
+    except (MlflowException, OSError) as error:
+        raise UnusableChampion(label, f"its files cannot be had: {_first_line(error)}") from error
+    folders = sorted(path.parent for path in root.rglob(MODEL_FILE))
+    if not folders:
+        raise UnusableChampion(label, f"there is no {MODEL_FILE} in {root}; train again")
+    return folders[0]
+
+
+def _client(home: Home) -> MlflowClient:
+    from mlflow import MlflowClient
+
+    return MlflowClient(tracking_uri=home.tracking_uri, registry_uri=home.tracking_uri)
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]
+
+
+def _hush_mlflow() -> None:
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    for name in ("mlflow", "alembic"):
+        logging.getLogger(name).setLevel(logging.ERROR)

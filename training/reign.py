@@ -1,0 +1,126 @@
+"""Which version was champion when: the alias `champion` is moved here, and every move is written on the versions.
+
+A version carries its reigns as a tag, so the history can be read on MLflow's pages and by `regulars champions`.
+"""
+
+from __future__ import annotations
+
+import getpass
+import json
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from facts.errors import NotYet, UnknownName
+from facts.home import Home
+from scoring.registry import ALIAS, champion_version
+from training import tracking
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities.model_registry import ModelVersion
+
+TAG = "reigns"
+BY_GATE = "the gate"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reign:
+    """From when until when a version was champion (`until` None: it is), who or what made it so, and why."""
+
+    version: str
+    since: datetime
+    until: datetime | None
+    by: str
+    reason: str
+
+
+def crown(client: MlflowClient, name: str, version: str, *, by: str, reason: str) -> None:
+    """Give a version the alias `champion`; the reign of the one before ends now.
+
+    The alias is what counts: a stop before the dates are written leaves them to the next move.
+    """
+    now = datetime.now(UTC)
+    versions = _versions(client, name)
+    client.set_registered_model_alias(name, ALIAS, version)
+    present = versions[version]
+    _write(
+        client,
+        name,
+        version,
+        [*_reigns_of(present), Reign(version=version, since=now, until=None, by=by, reason=reason)],
+    )
+    for other, held in versions.items():
+        ended = [reign if reign.until else replace(reign, until=now) for reign in _reigns_of(held)]
+        if other != version and ended != _reigns_of(held):
+            _write(client, name, other, ended)
+
+
+def has_reigned(version: ModelVersion) -> bool:
+    """Return whether a version was ever champion."""
+    return bool(_reigns_of(version))
+
+
+def reigns(home: Home, task: str) -> list[Reign]:
+    """Return every reign of a task's versions, in time order."""
+    with tracking.tracked(home) as client:
+        return _all_reigns(client, f"regulars-{task}")
+
+
+def promote(home: Home, task: str, version: str, *, reason: str) -> str | None:
+    """Make a version champion by hand, whatever its gate said; return the version that was.
+
+    Raises
+    ------
+    UnknownName
+        There is no such version.
+    """
+    name, before = f"regulars-{task}", champion_version(home, task)
+    with tracking.tracked(home) as client:
+        known = _versions(client, name)
+        if version not in known:
+            raise UnknownName(f"version of {name}", version, known=sorted(known, key=int))
+        if version != before:
+            crown(client, name, version, by=_by_hand(), reason=reason)
+    return before
+
+
+def rollback(home: Home, task: str, *, reason: str) -> tuple[str, str]:
+    """Make the version champion again that was before the present one; return the present one and that.
+
+    Raises
+    ------
+    NotYet
+        No other version was ever champion.
+    """
+    name, before = f"regulars-{task}", champion_version(home, task)
+    with tracking.tracked(home) as client:
+        earlier = [reign.version for reign in _all_reigns(client, name) if reign.version != before]
+        if before is None or not earlier:
+            raise NotYet(f"earlier champion of {task}", advice="`regulars promote` makes any version champion")
+        crown(client, name, earlier[-1], by=_by_hand(), reason=reason)
+    return before, earlier[-1]
+
+
+def _by_hand() -> str:
+    return f"{getpass.getuser()}, by hand"
+
+
+def _versions(client: MlflowClient, name: str) -> dict[str, ModelVersion]:
+    return {str(version.version): version for version in client.search_model_versions(f"name = '{name}'")}
+
+
+def _all_reigns(client: MlflowClient, name: str) -> list[Reign]:
+    found = [reign for version in _versions(client, name).values() for reign in _reigns_of(version)]
+    return sorted(found, key=lambda reign: reign.since)
+
+
+def _reigns_of(version: ModelVersion) -> list[Reign]:
+    told = json.loads(version.tags.get(TAG, "[]"))
+    times = [{end: t[end] and datetime.fromisoformat(t[end]) for end in ("since", "until")} for t in told]
+    return [Reign(version=str(version.version), **t | ends) for t, ends in zip(told, times, strict=True)]
+
+
+def _write(client: MlflowClient, name: str, version: str, held: list[Reign]) -> None:
+    told = [{key: value for key, value in asdict(reign).items() if key != "version"} for reign in held]
+    client.set_model_version_tag(name, version, TAG, json.dumps(told, default=datetime.isoformat))
