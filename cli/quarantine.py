@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,7 +9,7 @@ from ibis import _
 from rich.markup import escape
 
 from cli import show
-from facts.contracts import FACTS, QUARANTINE, SOURCE_LINE, UNREADABLE
+from facts.contracts import FACTS, QUARANTINE, SOURCE_LINE, UNREADABLE, told_of
 from facts.errors import UnknownName
 from facts.home import Home
 from facts.lake import Lake
@@ -103,7 +102,5 @@ def _show_rows(rows: Table, limit: int) -> None:
 
 
 def _cells(table_name: str, rule: str, source_line: str | None, row: str) -> tuple[str, str, str, str]:
-    told = json.loads(row)
-    reason = told.pop(UNREADABLE, None) or rule
-    content = ", ".join(f"{name} {value}" for name, value in told.items() if value is not None)
-    return table_name, source_line or "", reason, content
+    said, content = told_of(row)
+    return table_name, source_line or "", said or rule, content

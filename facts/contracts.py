@@ -238,8 +238,16 @@ class Checked:
         if not found:
             return ""
         (row,) = found
-        reason = json.loads(row["row"]).get(UNREADABLE) or f'it breaks the rule "{row["rule"]}": {row["row"]}'
+        said, content = told_of(row["row"])
+        reason = said or f'it breaks the rule "{row["rule"]}": {content}'
         return f"{row[SOURCE_LINE]}: {reason}" if row[SOURCE_LINE] else reason
+
+
+def told_of(row: str) -> tuple[str, str]:
+    """Return what could not be read of a row that was set aside (empty where all could), and the values it has."""
+    told = json.loads(row)
+    said = told.pop(UNREADABLE, None) or ""
+    return said, ", ".join(f"{name} {value}" for name, value in told.items() if value is not None)
 
 
 def check(contract: Contract, rows: Table, others: Mapping[str, Table], connection: ibis.BaseBackend) -> Checked:

@@ -200,7 +200,9 @@ class TestWhereItStood:
     def test_the_first_is_told_by_its_place_and_rule(self, check_all):
         rows = [self.broken(number, place=f"orders.csv:{number}") for number in (100, 10, 9)]
         checked = check_all(self.lines(*rows))["order_lines"]
-        assert checked.first_breach().startswith(f'orders.csv:9: it breaks the rule "{UNITS}": {{"order_id":"o0","li')
+        assert checked.first_breach().startswith(
+            f'orders.csv:9: it breaks the rule "{UNITS}": order_id o0, line_number 9, '
+        )
         assert checked.first_breach(but=[UNITS]) == ""
 
     def test_of_the_unreadable_it_is_told_why(self, check_all):
@@ -211,7 +213,7 @@ class TestWhereItStood:
 
     def test_without_a_place_the_row_speaks_for_itself(self, check_all):
         checked = check_all(with_one_more("order_lines", {"unit_count": -1}))["order_lines"]
-        assert checked.first_breach().startswith(f'it breaks the rule "{UNITS}": {{')
+        assert checked.first_breach().startswith(f'it breaks the rule "{UNITS}": order_id o0, ')
         assert checked.quarantined.execute()["source_line"].isna().all()
 
     def test_nothing_is_told_where_nothing_broke(self, check_all):

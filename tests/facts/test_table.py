@@ -290,6 +290,21 @@ class TestCustomersMissing:
             ("order_lines", "customer_id is given", "quarantine"): 2,
         }
 
+    @pytest.mark.parametrize("row", ["order", "line"])
+    def test_where_order_ids_are_made_the_customer_is_what_is_missing(self, tmp_path, row):
+        text = "Customer,Date,Total\nann,2024-01-05,1\n,2024-01-06,1\n,2024-01-07,1\nbob,,1\n"
+        delivery = deliver(tmp_path, text, told(ORDERS, file={"row": row}, customers={"missing": "set_aside"}))
+        done, stored = store(tmp_path, delivery, limit=0.5)
+        assert [row["order_id"] for row in stored["orders"]] == ["ann/2024-01-05"]
+        aside = {(row["table_name"], row["source_line"]): row["rule"] for row in stored["quarantine"]}
+        lines = {("order_lines", f"orders.csv:{line}"): "customer_id is given" for line in (3, 4)}
+        lines[("order_lines", "orders.csv:5")] = "ordered_at is given"
+        orders = {("orders", place): rule for (_table, place), rule in lines.items()} if row == "order" else {}
+        assert aside == orders | lines
+        assert sum(n for (_table, rule, _kind), n in done.breaches.items() if rule == "customer_id is given") == (
+            4 if row == "order" else 2
+        )
+
     def test_refused_they_do(self, tmp_path):
         assert deliver(tmp_path, self.TEXT, LINES).tolerated == ()
 

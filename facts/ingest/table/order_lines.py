@@ -43,8 +43,10 @@ def _with_heads(rows: Table, heads: Table, mapping: Mapping) -> Table:
     said, rule = lacks_customer(joined.order_id, joined.head_customer_id)
     return joined.mutate(
         head_kind=joined.head_kind.fill_null("sale"),
-        unreadable=ibis.coalesce(joined.line_said, joined.time_said, joined.head_unreadable, said),
-        unreadable_rule=ibis.coalesce(joined.line_rule, joined.time_rule, joined.head_unreadable_rule, rule),
+        unreadable=ibis.coalesce(joined.line_said, joined.time_said, joined.head_unreadable, joined.id_said, said),
+        unreadable_rule=ibis.coalesce(
+            joined.line_rule, joined.time_rule, joined.head_unreadable_rule, joined.id_rule, rule
+        ),
     )
 
 

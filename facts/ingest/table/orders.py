@@ -38,8 +38,8 @@ def build_heads(rows: Table, mapping: Mapping) -> Table:
     if mapping.file.row == "order":
         return rows.mutate(
             kind=_.kind.fill_null("sale"),
-            unreadable=ibis.coalesce(_.repeat_said, _.time_said, _.order_said, _.line_said),
-            unreadable_rule=ibis.coalesce(_.repeat_rule, _.time_rule, _.order_rule, _.line_rule),
+            unreadable=ibis.coalesce(_.id_said, _.time_said, _.order_said, _.line_said),
+            unreadable_rule=ibis.coalesce(_.id_rule, _.time_rule, _.order_rule, _.line_rule),
             forward_count=(~_.is_negative).cast("int64"),
             backward_count=_.is_negative.cast("int64"),
             gross_total=_.gross_amount,

@@ -19,6 +19,7 @@ REPEAT_RULE = "order_id not repeated"
 STATUS_RULE = "status is one that the mapping names"
 CURRENCY_RULE = "currency is the shop's"
 CUSTOMER_RULE = "customer_id is given"
+TIME_RULE = "ordered_at is given"
 TRUE_TEXTS = ("true", "1", "yes", "y", "t")
 OF_LINE = (
     "unit_count", "unit_price", "gross_amount", "discount_amount", "net_amount", "coupon_amount",
@@ -65,16 +66,18 @@ def with_order_ids(rows: Table, mapping: Mapping) -> Table:
     """Return the rows with an id for every order: the file's, else one made of the customer and the time.
 
     Where a row is an order and a customer has several at one time, they are numbered in the order of the file.
+    `id_said` says why a row has no id that can be used, beside the rule that it breaks.
     """
+    nothing = ibis.null("string")
     if "order_id" in mapping.columns.told:
-        return _with_repeats(rows) if mapping.file.row == "order" else rows
+        return _with_repeats(rows) if mapping.file.row == "order" else rows.mutate(id_said=nothing, id_rule=nothing)
+    rows = rows.mutate(**_first("id", _lacking(rows)))
     wall = wall_at(rows["ordered_at"], mapping.time.zone)
     when = ibis.ifelse(rows["has_hours"], wall.strftime("%Y-%m-%dT%H:%M:%S"), wall.strftime("%Y-%m-%d"))
     made = rows["customer_id"] + "/" + when
     if mapping.file.row == "line":
         return rows.mutate(order_id=made)
-    nothing = ibis.null("string")
-    rows = rows.mutate(repeat_said=nothing, repeat_rule=nothing, made=made)
+    rows = rows.mutate(made=made)
     again = ibis.row_number().over(ibis.window(group_by=[rows.customer_id, rows.ordered_at], order_by=rows.place)) + 1
     numbered = rows.mutate(again=again)
     suffix = ibis.ifelse(numbered.again > 1, ibis.literal("/") + numbered.again.cast("string"), "")
@@ -89,8 +92,18 @@ def _with_repeats(rows: Table) -> Table:
     said = ibis.literal("order '") + numbered.order_id + "' stands on " + numbered.first_line + " too"
     nothing = ibis.null("string")
     return numbered.mutate(
-        repeat_said=ibis.ifelse(is_repeat, said, nothing), repeat_rule=ibis.ifelse(is_repeat, REPEAT_RULE, nothing)
+        id_said=ibis.ifelse(is_repeat, said, nothing), id_rule=ibis.ifelse(is_repeat, REPEAT_RULE, nothing)
     ).drop("repeat", "first_line")
+
+
+def _lacking(rows: Table) -> list[Problem]:
+    """Return what an order id cannot be made without, where nothing else is wrong with the row."""
+    nothing = ibis.null("string")
+    is_open = ibis.coalesce(rows.time_said, rows.order_said, rows.line_said).isnull()
+    return [
+        (CUSTOMER_RULE, ibis.ifelse(is_open & rows.customer_id.isnull(), "no customer is given", nothing)),
+        (TIME_RULE, ibis.ifelse(is_open & rows.ordered_at.isnull(), "no time is given", nothing)),
+    ]
 
 
 def _kind(parsed: Parsed) -> Value:
