@@ -64,13 +64,14 @@ def table(
 def suggest(
     file: Annotated[Path, typer.Argument(help="One of the shop's order files.")],
     *,
+    sheet: Annotated[str | None, typer.Option(help="Which sheet, of a workbook that has several.")] = None,
     output: Annotated[Path | None, typer.Option(help="Write the mapping there; by default it is printed.")] = None,
 ) -> None:
     """Look at a file and write a mapping to review, with what could not be decided."""
     from cli import show
     from facts.ingest.table.suggest import suggest as suggest_mapping
 
-    found = suggest_mapping(file)
+    found = suggest_mapping(file, sheet=sheet)
     if output is None:
         typer.echo(found.text)
     else:

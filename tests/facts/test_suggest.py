@@ -96,6 +96,62 @@ class TestWhatCannotBeDecided:
         said = self.undecided(tmp_path, "date,id\n2024-01-31,7\n")
         assert "columns.net_amount: no column looks like an amount: 'date', 'id'" in said
 
+    @pytest.mark.parametrize(
+        ("columns", "vouchers", "key"),
+        [
+            ("sku,qty,unit price", ("2.00", "2.00", ""), "order_discount_amount"),
+            ("sku,qty,unit price", ("2.00", "", "1.00"), "order_discount_amount"),
+            ("sku,qty,unit price", ("2.00", "0.50", "1.00"), "discount_amount"),
+            ("sku,qty,total", ("2.00", "", ""), "coupon_amount"),
+        ],
+    )
+    def test_whether_a_voucher_lowers_what_the_shop_received(self, tmp_path, columns, vouchers, key):
+        lines = [
+            f"{order},{who},2024-01-31,a{i},1,{9 + i}.50,{voucher}"
+            for i, (order, who, voucher) in enumerate(
+                zip(("1001", "1001", "1002"), ("ann", "ann", "bob"), vouchers, strict=True)
+            )
+        ]
+        text = "\n".join([f"order,customer,date,{columns},Voucher", *lines]) + "\n"
+        suggestion = suggest(write(tmp_path / "o.csv", text))
+        assert any(
+            sentence.startswith(f"columns.{key}: 'Voucher' lowers what the shop received")
+            for sentence in suggestion.undecided
+        )
+        assert "Voucher" not in tomllib.loads(suggestion.text)["columns"].values()
+        assert tomllib.loads(completed(suggestion.text))["columns"][key] == "Voucher"
+
+    @pytest.mark.parametrize(
+        ("ids", "kinds", "said"),
+        [
+            (("1001", "1002", "R1001"), {"R": "return"}, "1 of 3 order ids start with 'R', and 'R1001' names an order"),
+            (("W1", "W2", "S3"), {"S": "sale"}, "1 of 3 order ids start with 'S', as 'S3'"),
+            (("W1", "W2", "W3"), None, ""),
+            (("a1", "b2", "c3", "d4", "e5", "f6", "ab7"), None, ""),
+        ],
+    )
+    def test_what_the_start_of_an_order_id_means(self, tmp_path, ids, kinds, said):
+        lines = [f"{order},ann,2024-01-31,{i}.50" for i, order in enumerate(ids)]
+        suggestion = suggest(write(tmp_path / "o.csv", "\n".join(["order,customer,date,total", *lines]) + "\n"))
+        assert said in " | ".join(suggestion.undecided)
+        assert "prefix" not in tomllib.loads(suggestion.text).get("kinds", {})
+        assert tomllib.loads(completed(suggestion.text)).get("kinds", {}).get("prefix") == kinds
+
+    def test_a_start_that_is_sure_does_not_hide_one_that_is_not(self, tmp_path):
+        text = "order,customer,date,sku,qty,price\n1,ann,2024-01-31,a,2,1.50\n2,bob,2024-01-31,a,1,1.50\n"
+        text += "C1,ann,2024-02-01,a,-2,1.50\nR2,bob,2024-02-01,a,1,1.50\n"
+        suggestion = suggest(write(tmp_path / "o.csv", text))
+        assert tomllib.loads(suggestion.text)["kinds"]["prefix"] == {"C": "return"}
+        assert any("'R2' names an order" in sentence for sentence in suggestion.undecided)
+
+    def test_whose_group_it_is(self, tmp_path):
+        text = "customer,date,sku,Group,total\nann,2024-01-31,a,Drinks,1.50\n"
+        assert "columns.category: 'Group' may be the group of the product" in self.undecided(tmp_path, text)
+
+    def test_a_column_that_stands_twice(self, tmp_path):
+        said = self.undecided(tmp_path, "customer,date,amount,amount\nann,2024-01-31,1.50,9.00\n")
+        assert "columns.net_amount: 'amount' stands 2 times in the header" in said
+
     def test_no_header(self, tmp_path):
         suggestion = suggest(write(tmp_path / "o.csv", "ann,2024-01-31,1.50\nbob,2024-01-31,2.25\n"))
         told = tomllib.loads(suggestion.text)
@@ -132,6 +188,38 @@ class TestWhatIsKnown:
         assert told["file"]["delimiter"] == "whitespace"
         assert told["time"]["format"] == "%Y%m%d"
         assert told["columns"]["ordered_at"] == "day"
+
+
+class TestBrokenFiles:
+    """What is wrong is said as it is said when the file is ingested."""
+
+    def test_a_parquet_file_that_was_cut_off(self, tmp_path):
+        table = pa.table({"customer": ["ann"] * 5000, "total": list(range(5000))})
+        pq.write_table(table, tmp_path / "whole.parquet")
+        (tmp_path / "o.parquet").write_bytes((tmp_path / "whole.parquet").read_bytes()[:3000])
+        with pytest.raises(BadFile, match=r"o\.parquet: it cannot be read as Parquet .*; copy or write it again"):
+            suggest(tmp_path / "o.parquet")
+
+    @pytest.mark.parametrize(("before", "line"), [("", 2), ("ann,2024-01-31,1\n" * 9, 11)])
+    def test_a_quote_that_is_not_closed(self, tmp_path, before, line):
+        text = f'customer,date,total\n{before}"bob,2024-01-31,1\nann,2024-01-31,1\n'
+        with pytest.raises(BadFile, match=f"a quoted field opens on line {line} and never ends; close the quote"):
+            suggest(write(tmp_path / "o.csv", text))
+
+    def test_an_open_quote_in_a_large_file(self, tmp_path):
+        text = 'customer,date,total\n"' + "ann,2024-01-31,1\n" * 70_000
+        with pytest.raises(BadFile, match="a quoted field opens on line 2 and never ends"):
+            suggest(write(tmp_path / "o.csv", text))
+
+    @pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+    def test_characters_that_no_text_has(self, tmp_path, encoding):
+        file = write(tmp_path / "o.csv", HEAD + BODY, encoding)
+        with pytest.raises(BadFile, match="its first row has NUL characters"):
+            suggest(file)
+
+    def test_a_sheet_of_what_is_no_workbook(self, german):
+        with pytest.raises(BadFile, match="it is no workbook but csv, and has no sheet 'May'"):
+            suggest(german, sheet="May")
 
 
 @pytest.mark.parametrize("text", ["", "a,b,c\n"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tomllib
 import zipfile
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -10,7 +11,7 @@ from xml.sax.saxutils import escape
 import pytest
 
 from facts.errors import MissingColumns
-from facts.ingest.table import BadFile
+from facts.ingest.table import BadFile, suggest
 from tests.facts.table_shop import ORDERS, deliver, rows, store, told
 
 HEAD = ["Customer", "Date", "Total"]
@@ -102,10 +103,22 @@ def test_text_beside_numbers_and_dates_is_read_as_the_mapping_says(tmp_path):
 def test_the_sheet_is_named_where_there_are_several(tmp_path):
     sheets = {"May": [HEAD, ["ann", when(5), 1]], "June": [HEAD, ["bob", when(6), 2]], "Empty": []}
     file = workbook(tmp_path / "o.xlsx", **sheets)
-    with pytest.raises(BadFile, match=r"several sheets \('May', 'June'\); say which under \[file\]: sheet = 'May'"):
+    with pytest.raises(
+        BadFile, match=r"""several sheets \('May', 'June'\); say which: sheet = "May" under \[file\], or --sheet"""
+    ):
         deliver(tmp_path, file, ORDERS)
     delivery = deliver(tmp_path, file, told(ORDERS, file={"sheet": "June"}))
     assert rows(delivery, "orders", "customer_id") == ["bob"]
+
+
+def test_a_mapping_is_suggested_for_the_sheet_that_is_named(tmp_path):
+    sheets = {"Notes": [["what"], ["nothing"]], "Orders": [HEAD, ["bob", when(6), 2]]}
+    file = workbook(tmp_path / "o.xlsx", **sheets)
+    with pytest.raises(BadFile, match="--sheet"):
+        suggest(file)
+    found = tomllib.loads(suggest(file, sheet="Orders").text)
+    assert found["file"]["sheet"] == "Orders"
+    assert found["columns"] == {"customer_id": "Customer", "ordered_at": "Date", "net_amount": "Total"}
 
 
 def test_a_sheet_that_is_not_there(tmp_path):

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from facts.ingest.table.errors import BadFile
 from facts.ingest.table.mapping import Format, Mapping
 from facts.ingest.table.staging import Staged, pick_columns
+
+if TYPE_CHECKING:
+    from pyarrow.parquet import ParquetFile
 
 PARQUET = b"PAR1"
 EXCEL = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
@@ -75,15 +79,25 @@ def refuse_absent(path: Path) -> None:
         raise BadFile(path, "there is no such file", advice=advice)
 
 
-def _stage_parquet(path: Path, label: str, wanted: Sequence[str]) -> Staged:
+def open_parquet(path: Path, label: str) -> ParquetFile:
+    """Open a Parquet file; raise BadFile where it is none, or a part of one."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     refuse_absent(path)
     try:
-        file = pq.ParquetFile(path)
+        return pq.ParquetFile(path)
     except (pa.ArrowInvalid, OSError) as error:
-        raise BadFile(label, f"it cannot be read as Parquet ({error})", advice="copy or write it again") from None
+        raise bad_parquet(label, error) from None
+
+
+def bad_parquet(label: str, error: Exception) -> BadFile:
+    """Return the error of a Parquet file that cannot be read."""
+    return BadFile(label, f"it cannot be read as Parquet ({error})", advice="copy or write it again")
+
+
+def _stage_parquet(path: Path, label: str, wanted: Sequence[str]) -> Staged:
+    file = open_parquet(path, label)
     pick_columns(file.schema_arrow.names, wanted, label)
     rows = file.metadata.num_rows
     if not rows:

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from facts.ingest.table.errors import BadFile
-from facts.ingest.table.files import format_of, refuse_absent
+from facts.ingest.table.files import bad_parquet, format_of, open_parquet, refuse_absent
 from facts.ingest.table.guess import notations, time_formats
 from facts.ingest.table.mapping import WHITESPACE, FilePart
-from facts.ingest.table.text_header import DELIMITERS, UTF16, open_bytes
+from facts.ingest.table.text_header import DELIMITERS, UTF16, open_bytes, refuse_nul, refuse_open_quote
 
 SAMPLE_BYTES = 1 << 20
 SAMPLE_ROWS = 5_000
@@ -42,11 +42,19 @@ class Sample:
         return [row[i].strip() for row in self.rows if row[i].strip()]
 
 
-def read_sample(path: Path) -> Sample:
-    """Read the first rows of a file; raise BadFile where it holds none."""
+def read_sample(path: Path, *, sheet: str | None = None) -> Sample:
+    """Read the first rows of a file, of a workbook those of a sheet; raise BadFile where it holds none."""
     refuse_absent(path)
-    readers = {"parquet": _sample_parquet, "excel": _sample_sheet, "csv": _sample_text}
-    sample = readers[format_of(path)](path)
+    match format_of(path):
+        case "excel":
+            sample = _sample_sheet(path, sheet)
+        case kind if sheet is not None:
+            advice = "leave out the sheet"
+            raise BadFile(path.name, f"it is no workbook but {kind}, and has no sheet {sheet!r}", advice=advice)
+        case "parquet":
+            sample = _sample_parquet(path)
+        case _:
+            sample = _sample_text(path)
     if not sample.rows:
         raise BadFile(path.name, "it has no rows to look at", advice="export it again, over a time with orders")
     return sample
@@ -63,7 +71,11 @@ def _sample_text(path: Path) -> Sample:
     delimiter = _delimiter_of(lines)
     rows = _split(lines, delimiter)[: SAMPLE_ROWS + 1]
     width = Counter(len(row) for row in rows).most_common(1)[0][0]
+    refuse_nul(rows[0], path.name)
     fitting = tuple(tuple(row) for row in rows if len(row) == width)
+    if delimiter != WHITESPACE and (is_whole or len(fitting) == 1):
+        part = FilePart(row="line", encoding=encoding)
+        refuse_open_quote(path, path.name, part, delimiter=delimiter, lines_before=0)
     settings = {} if encoding == "utf-8" else {"encoding": encoding}
     settings |= {} if delimiter == "," else {"delimiter": delimiter}
     whole = is_whole and len(rows) <= SAMPLE_ROWS
@@ -76,10 +88,12 @@ def _sample_text(path: Path) -> Sample:
 
 def _sample_parquet(path: Path) -> Sample:
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
-    file = pq.ParquetFile(path)
-    block = next(file.iter_batches(SAMPLE_ROWS), None)
+    file = open_parquet(path, path.name)
+    try:
+        block = next(file.iter_batches(SAMPLE_ROWS), None)
+    except (pa.ArrowInvalid, OSError) as error:
+        raise bad_parquet(path.name, error) from None
     schema = file.schema_arrow
     typed = frozenset(field.name for field in schema if pa.types.is_temporal(field.type) or _is_number(field.type))
     rows = [] if block is None else block.to_pylist()
@@ -93,10 +107,10 @@ def _sample_parquet(path: Path) -> Sample:
     )
 
 
-def _sample_sheet(path: Path) -> Sample:
+def _sample_sheet(path: Path, sheet: str | None) -> Sample:
     from facts.ingest.table.sheet import sheet_rows
 
-    cells = sheet_rows(path, path.name, FilePart(row="line"))
+    cells = sheet_rows(path, path.name, FilePart(row="line", sheet=sheet))
     names = tuple(_shown(cell).strip() for cell in cells[0])
     rows = tuple(tuple(_shown(cell) for cell in row) for row in cells[1 : SAMPLE_ROWS + 1])
     typed = {
@@ -106,7 +120,8 @@ def _sample_sheet(path: Path) -> Sample:
         and not any(isinstance(cell, str) for cell in given)
     }
     whole = len(cells) <= SAMPLE_ROWS + 1
-    return Sample(label=path.name, names=names, rows=rows, settings={}, typed=frozenset(typed), is_whole=whole)
+    settings = {} if sheet is None else {"sheet": sheet}
+    return Sample(label=path.name, names=names, rows=rows, settings=settings, typed=frozenset(typed), is_whole=whole)
 
 
 def _is_number(kind: Any) -> bool:  # noqa: ANN401 - a pyarrow.DataType
@@ -154,6 +169,7 @@ def _agreement(rows: Sequence[Sequence[str]]) -> tuple[float, int]:
 def _split(text: str, delimiter: str) -> list[list[str]]:
     if delimiter == WHITESPACE:
         return [line.split() for line in text.splitlines() if line.strip()]
+    csv.field_size_limit(SAMPLE_BYTES)  # a quote that is not closed makes one field of all that follows
     return [row for row in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter) if row]
 
 

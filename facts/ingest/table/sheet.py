@@ -68,7 +68,8 @@ def sheet_rows(path: Path, label: str, part: FilePart) -> list[list[Any]]:
     if not held:
         raise BadFile(label, "it is empty", advice="export it again")
     if len(held) > 1:
-        advice = f"say which under [file]: sheet = {next(iter(held))!r}"
+        first = next(iter(held))
+        advice = f'say which: sheet = "{first}" under [file], or --sheet "{first}" to have a mapping suggested'
         raise BadFile(label, f"it has several sheets ({', '.join(map(repr, held))})", advice=advice)
     return next(iter(held.values()))
 

@@ -21,7 +21,9 @@ STATUS_WORDS = {
     "return": ("returned", "retour"),
     "sale": ("paid", "complete", "ship", "deliver", "process", "closed", "fulfil", "done", "bezahlt", "versendet"),
 }
+GROUPS = ("group", "gruppe", "grupo", "groupe")
 MOST_STATUSES = 20
+MOST_STARTS = 5
 SURELY = 0.9
 
 
@@ -33,15 +35,20 @@ class Suggestion:
     undecided: tuple[str, ...]
 
 
-def suggest(path: Path) -> Suggestion:
+def suggest(path: Path, *, sheet: str | None = None) -> Suggestion:
     """Look at the first rows of a file and write a mapping for it.
+
+    Parameters
+    ----------
+    sheet
+        Which one, of a workbook that has several.
 
     Raises
     ------
     BadFile
         It is empty, or cannot be read.
     """
-    sample = read_sample(path)
+    sample = read_sample(path, sheet=sheet)
     for name in shipped_names():
         if sample.has_header and set(_columns_of(name)) <= set(sample.names):
             return _shipped(name, sample)
@@ -88,6 +95,11 @@ class _Draft:
         """Leave a key to a person: it stands as a comment, with an example and the reason."""
         self.undecided.append(f"{key}: {why}")
         self.lines.append(f"# {_key(key.rsplit('.', maxsplit=1)[-1])} = {_toml(example)}   # undecided: {why}")
+
+    def ask(self, key: str, why: str) -> None:
+        """Ask about a key that stands, or cannot stand, in the mapping."""
+        self.undecided.append(f"{key}: {why}")
+        self.lines.append(f"# undecided: {why}")
 
 
 def _written(sample: Sample, roles: Roles) -> Suggestion:
@@ -198,29 +210,70 @@ def _columns(draft: _Draft, sample: Sample, roles: Roles) -> None:
         draft.leave("columns.net_amount", sample.names[-1], f"no column looks like an amount: {_listed(sample.names)}")
     if repeated := _repeated_total(sample, roles):
         why = f"{repeated!r} is the same on every line of an order: it may be the order's total, which no line has"
-        draft.undecided.append(f"columns.net_amount: {why}")
-        draft.lines.append(f"# undecided: {why}")
+        draft.ask("columns.net_amount", why)
     for fact in [fact for fact in WORDS if fact in roles.columns]:
-        name, others = roles.columns[fact], roles.rivals.get(fact, ())
-        if fact not in _unusable(roles):
-            draft.set(fact, name, f"or {_listed(others)}" if others else "")
-    used = set(roles.columns.values())
+        _column(draft, sample, roles, fact)
+    used = {*roles.columns.values(), *_group(draft, sample, roles)}
     if left := [name for name in sample.names if name not in used]:
         draft.lines.append(f"# not used: {_listed(left)}")
+
+
+def _column(draft: _Draft, sample: Sample, roles: Roles, fact: str) -> None:
+    name, others = roles.columns[fact], roles.rivals.get(fact, ())
+    if fact == "coupon_amount":
+        draft.leave(f"columns.{_role_of_coupons(sample, roles)}", name, _coupon_question(name))
+    elif fact not in _unusable(roles):
+        draft.set(fact, name, f"or {_listed(others)}" if others else "")
+    if (times := sample.names.count(name)) > 1:
+        why = f"{name!r} stands {times} times in the header, and a file is read only where it stands once"
+        draft.ask(f"columns.{fact}", f"{why}: rename the others")
+
+
+def _group(draft: _Draft, sample: Sample, roles: Roles) -> list[str]:
+    """Ask about the column of groups that may be the category; return its name, where there is one."""
+    used = roles.columns.values()
+    found = [name for name in sample.names if name not in used and name.strip().lower() in GROUPS][:1]
+    if not found or "product_id" not in roles.columns or "category" in roles.columns:
+        return []
+    draft.leave("columns.category", found[0], f"{found[0]!r} may be the group of the product, or of the customer")
+    return found
+
+
+def _role_of_coupons(sample: Sample, roles: Roles) -> str:
+    """Return what a column of coupons most likely is: a discount, of the order where it is not told by line."""
+    if {"net_amount", "discount_amount"} & roles.columns.keys():
+        return "coupon_amount"  # what the shop received is told without it
+    several = _of_several_lines(sample, roles, roles.columns["coupon_amount"])
+    if not several:
+        return "discount_amount"
+    once = sum(len(set(filter(None, texts))) <= 1 for texts in several)
+    return "order_discount_amount" if once > SURELY * len(several) else "discount_amount"
+
+
+def _coupon_question(name: str) -> str:
+    return (
+        f"{name!r} lowers what the shop received (order_discount_amount of an order, discount_amount of a line), or is "
+        "only noted (coupon_amount)"
+    )
 
 
 def _repeated_total(sample: Sample, roles: Roles) -> str | None:
     """Return the amount that does not differ between the lines of an order, where most orders have several."""
     name = roles.columns.get("net_amount")
-    if name is None or "order_id" not in roles.columns:
-        return None
-    order, amount = sample.names.index(roles.columns["order_id"]), sample.names.index(name)
-    lines: dict[str, list[str]] = {}
-    for row in sample.rows:
-        lines.setdefault(row[order], []).append(row[amount])
-    several = [amounts for amounts in lines.values() if len(amounts) > 1]
+    several = [] if name is None else _of_several_lines(sample, roles, name)
     same = sum(len(set(amounts)) == 1 for amounts in several)
     return name if several and same > SURELY * len(several) else None
+
+
+def _of_several_lines(sample: Sample, roles: Roles, name: str) -> list[list[str]]:
+    """Return what a column holds on the lines of each order that has several."""
+    if "order_id" not in roles.columns:
+        return []
+    order, place = sample.names.index(roles.columns["order_id"]), sample.names.index(name)
+    lines: dict[str, list[str]] = {}
+    for row in sample.rows:
+        lines.setdefault(row[order], []).append(row[place].strip())
+    return [texts for texts in lines.values() if len(texts) > 1]
 
 
 def _unusable(roles: Roles) -> set[str]:
@@ -235,12 +288,19 @@ def _unusable(roles: Roles) -> set[str]:
 
 def _kinds(draft: _Draft, sample: Sample, roles: Roles) -> None:
     statuses = _texts(sample, roles, "status")
-    prefixes = _return_prefixes(sample, roles)
-    if not statuses and not prefixes:
+    ids = _texts(sample, roles, "order_id")
+    returns = _return_prefixes(sample, roles)
+    unsure = [start for start in _rarer_starts(ids) if start not in returns]
+    if not statuses and not returns and not unsure:
         return
     draft.part("kinds")
-    if prefixes:
-        draft.set("prefix", dict.fromkeys(prefixes, "return"), "order ids that start so have negative quantities")
+    if returns:
+        draft.set("prefix", dict.fromkeys(returns, "return"), "order ids that start so have negative quantities")
+        for start in unsure:
+            draft.ask("kinds.prefix", _start_question(start, ids))
+    elif unsure:
+        kinds = {start: "return" if _names_other_orders(start, ids) else "sale" for start in unsure}
+        draft.leave("kinds.prefix", kinds, "; ".join(_start_question(start, ids) for start in unsure))
     if statuses:
         found = [status for status, _n in Counter(statuses).most_common(MOST_STATUSES)]
         kinds = {status: kind for status in found if (kind := _kind_of(status))}
@@ -258,6 +318,32 @@ def _return_prefixes(sample: Sample, roles: Roles) -> list[str]:
         if start := re.match("[A-Za-z]+", row[order]):
             signs.setdefault(start.group(), Counter())[row[count].strip().startswith("-")] += 1
     return [start for start, seen in signs.items() if seen[True] and not seen[False]]
+
+
+def _rarer_starts(ids: Sequence[str]) -> list[str]:
+    """Return the letters with which some order ids start and most do not, where these are few."""
+    starts = Counter(_start(order_id) for order_id in ids)
+    rarer = [start for start, _n in starts.most_common()[1:] if start]
+    return rarer if len(rarer) <= MOST_STARTS else []
+
+
+def _start(order_id: str) -> str:
+    found = re.match("[A-Za-z]+", order_id)
+    return found.group() if found else ""
+
+
+def _names_other_orders(start: str, ids: Sequence[str]) -> str | None:
+    """Return the first id that, without its start, is the id of another order."""
+    known = set(ids)
+    return next((one for one in ids if _start(one) == start and one.removeprefix(start).lstrip("-_ ") in known), None)
+
+
+def _start_question(start: str, ids: Sequence[str]) -> str:
+    distinct = dict.fromkeys(ids)
+    found = [order_id for order_id in distinct if _start(order_id) == start]
+    other = _names_other_orders(start, ids)
+    beside = f", and {other!r} names an order that is there without it" if other else f", as {found[0]!r}"
+    return f"{len(found):,} of {len(distinct):,} order ids start with {start!r}{beside}: are they returns"
 
 
 def _kind_of(status: str) -> str | None:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 import gzip
-import io
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,6 +24,7 @@ from facts.ingest.table.text_header import (
     open_bytes,
     other_delimiter,
     read_header,
+    refuse_open_quote,
 )
 
 
@@ -156,20 +155,7 @@ def _explained(source: _Source, error: Exception, numbering: Numbering) -> BadFi
 
 
 def _refuse_open_quote(source: _Source) -> None:
-    """Raise BadFile where a quoted field never ends; a lone quote within a field is no such case."""
     layout = source.layout
-    with io.TextIOWrapper(open_bytes(source.path), encoding=encoding_of(source.part), newline="") as text:
-        for _ in range(layout.lines_before):
-            text.readline()
-        csv.field_size_limit(1 << 30)
-        reader = csv.reader(text, delimiter=layout.delimiter, quotechar=layout.quote, strict=True)
-        line = layout.lines_before + 1
-        try:
-            for _row in reader:
-                line = layout.lines_before + reader.line_num + 1
-        except csv.Error as error:
-            if "unexpected end of data" in str(error):
-                advice = "close the quote, or set quote under [file] to the sign that is used"
-                raise BadFile(
-                    source.label, f"a quoted field opens on line {line} and never ends", advice=advice
-                ) from None
+    refuse_open_quote(
+        source.path, source.label, source.part, delimiter=layout.delimiter, lines_before=layout.lines_before
+    )

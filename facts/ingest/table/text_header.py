@@ -64,7 +64,32 @@ def read_header(path: Path, label: str, part: FilePart) -> Header:
         raise BadFile(label, f"its header cannot be split ({error})", advice="look at quote under [file]") from None
     except (EOFError, gzip.BadGzipFile) as error:
         raise BadFile(label, f"it cannot be decompressed ({error})", advice="copy or download it again") from None
+    refuse_nul(names, label)
     return Header(names=tuple(name.strip() for name in names), line_count=part.skip_lines + reader.line_num)
+
+
+def refuse_nul(names: Sequence[str], label: str) -> None:
+    """Raise BadFile where the first row holds NUL characters: text has none."""
+    if any("\0" in name for name in names):
+        advice = 'save it as UTF-8 text; if it is UTF-16 without its mark, set encoding = "utf-16-le" under [file]'
+        raise BadFile(label, "its first row has NUL characters, so it is no text as it is read here", advice=advice)
+
+
+def refuse_open_quote(path: Path, label: str, part: FilePart, *, delimiter: str, lines_before: int) -> None:
+    """Raise BadFile where a quoted field never ends; a lone quote within a field is no such case."""
+    with io.TextIOWrapper(open_bytes(path), encoding=encoding_of(part), newline="") as text:
+        for _ in range(lines_before):
+            text.readline()
+        csv.field_size_limit(1 << 30)
+        reader = csv.reader(text, delimiter=delimiter, quotechar=part.quote, strict=True)
+        line = lines_before + 1
+        try:
+            for _row in reader:
+                line = lines_before + reader.line_num + 1
+        except csv.Error as error:
+            if "unexpected end of data" in str(error):
+                advice = "close the quote, or set quote under [file] to the sign that is used"
+                raise BadFile(label, f"a quoted field opens on line {line} and never ends", advice=advice) from None
 
 
 def other_delimiter(path: Path, part: FilePart, wanted: Sequence[str]) -> str:
