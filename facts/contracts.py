@@ -63,9 +63,17 @@ class Contract:
 def _present(column: str) -> Rule:
     def holds(table: Table, _others: Mapping[str, Table]) -> BooleanValue:
         value = table[column]
-        return (value.notnull() & (value != "")) if value.type().is_string() else value.notnull()
+        return (value.notnull() & (value.strip() != "")) if value.type().is_string() else value.notnull()
 
     return Rule(name=f"{column} is given", holds=holds)
+
+
+def _clean_id(column: str) -> Rule:
+    """Return the rule that an id can be written wherever ids go: a NUL ends a text in some of them."""
+    return Rule(
+        name=f"{column} has no NUL character",
+        holds=lambda t, _o: t[column].isnull() | ~t[column].re_search(r"\x00"),
+    )
 
 
 def _received_after(column: str) -> Rule:
@@ -102,7 +110,7 @@ CUSTOMERS = Contract(
     grain="a customer",
     key=("customer_id",),
     columns={"customer_id": "string", "traits": "string"},  # traits: a JSON object, as in Segment's identify
-    rules=(_present("customer_id"),),
+    rules=(_present("customer_id"), _clean_id("customer_id")),
 )
 
 PRODUCTS = Contract(
@@ -118,7 +126,7 @@ PRODUCTS = Contract(
         "is_private_label": "boolean",
         "size": "string",
     },
-    rules=(_present("product_id"),),
+    rules=(_present("product_id"), _clean_id("product_id")),
 )
 
 ORDERS = Contract(
@@ -139,6 +147,8 @@ ORDERS = Contract(
     rules=(
         _present("order_id"),
         _present("customer_id"),
+        _clean_id("customer_id"),  # before order_id, which may be made of it
+        _clean_id("order_id"),
         Rule(name=f"kind is one of {', '.join(KINDS)}", holds=lambda t, _o: t["kind"].isin(KINDS)),
         _present("ordered_at"),
         _present("local_on"),
@@ -164,7 +174,13 @@ ORDER_LINES = Contract(
     },
     rules=(
         _present("order_id"),
+        _clean_id("order_id"),
         _present("line_number"),
+        Rule(
+            name="product_id is not blank",
+            holds=lambda t, _o: t["product_id"].isnull() | (t["product_id"].strip() != ""),
+        ),
+        _clean_id("product_id"),
         _given_amount("net_amount"),
         _signs_fit("unit_count"),
         _signs_fit("gross_amount", "discount_amount", "coupon_amount"),
@@ -202,6 +218,8 @@ EVENTS = Contract(
     rules=(
         _present("message_id"),
         _present("customer_id"),
+        _clean_id("message_id"),
+        _clean_id("customer_id"),
         _present("event"),
         _present("occurred_at"),
         _received_after("occurred_at"),
@@ -247,7 +265,8 @@ def told_of(row: str) -> tuple[str, str]:
     """Return what could not be read of a row that was set aside (empty where all could), and the values it has."""
     told = json.loads(row)
     said = told.pop(UNREADABLE, None) or ""
-    return said, ", ".join(f"{name} {value}" for name, value in told.items() if value is not None)
+    content = ", ".join(f"{name} {value}" for name, value in told.items() if value is not None)
+    return said, content.replace("\0", "\\0")
 
 
 def check(contract: Contract, rows: Table, others: Mapping[str, Table], connection: ibis.BaseBackend) -> Checked:

@@ -89,6 +89,8 @@ def _required_text(told: Mapping[str, Any], field: str) -> str:
         raise Unfit(field, f"it is {quoted(value)}, not a text")
     if not value:
         raise Unfit(field, "it is empty")
+    if not value.strip():
+        raise Unfit(field, "it is blank")
     if len(value) > LONGEST_ID:
         raise Unfit(field, f"it has more than {LONGEST_ID} characters")
     if _NUL in value:

@@ -143,6 +143,7 @@ class TestRejected:
             (track(type="Track"), "type", "no type named 'Track'; did you mean 'track'?"),
             (track(type="zz"), "type", "no type named 'zz'; known: identify, page, screen, track"),
             (track(userId=""), "userId", "it is empty"),
+            (track(userId=" "), "userId", "it is blank"),
             (track(userId=5), "userId", "it is 5, not a text"),
             (track(userId="x" * 129), "userId", "it has more than 128 characters"),
             (track(userId="a\0"), "userId", "it has a NUL character"),

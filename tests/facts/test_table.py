@@ -277,6 +277,21 @@ class TestWhatCannotBeRead:
         assert len(stored["orders"]) == 2
 
 
+def test_ids_with_a_nul_are_set_aside_with_their_line(tmp_path):
+    text = SMALL + "3,a\0n,2024-01-05 10:00,milk,1,1\n4,ann,2024-01-05 11:00,te\0a,1,1\n5\0,ann,2024-01-05,tea,1,1\n"
+    _done, stored = store(tmp_path, deliver(tmp_path, text, LINES))
+    aside = {(row["table_name"], row["source_line"]): row["rule"] for row in stored["quarantine"]}
+    assert aside == {
+        ("customers", "orders.csv:5"): "customer_id has no NUL character",
+        ("orders", "orders.csv:5"): "customer_id has no NUL character",
+        ("order_lines", "orders.csv:5"): "order_id is one of the orders",
+        ("products", "orders.csv:6"): "product_id has no NUL character",
+        ("order_lines", "orders.csv:6"): "product_id has no NUL character",
+        ("orders", "orders.csv:7"): "order_id has no NUL character",
+        ("order_lines", "orders.csv:7"): "order_id has no NUL character",
+    }
+
+
 class TestCustomersMissing:
     TEXT = SMALL + "3,,2024-01-05 10:00,milk,1,1\n3,,2024-01-05 10:00,tea,1,1\n"
 

@@ -20,11 +20,13 @@ def build_customers(rows: Table, mapping: Mapping) -> Table:
     known = rows.filter(_.customer_id.notnull())
     traits = [f"trait_{i}" for i in range(len(mapping.traits))]
     told = known.group_by("customer_id").agg(
-        **{name: last_given(known[name], known.place) for name in traits}, n=_.count()
+        **{name: last_given(known[name], known.place) for name in traits},
+        source_line=last_given(known.source_line, known.place),
     )
     pairs = [_pair(label, told[name]) for label, name in zip(mapping.traits, traits, strict=True)]
     inside = ibis.literal(", ").join(pairs) if pairs else ibis.literal("")
-    return told.select("customer_id", traits=ibis.literal("{") + inside + "}").cast(dict(CUSTOMERS.columns))
+    people = told.select("customer_id", "source_line", traits=ibis.literal("{") + inside + "}")
+    return people.cast(dict(CUSTOMERS.columns))
 
 
 def build_products(rows: Table, mapping: Mapping) -> Table:
@@ -33,8 +35,9 @@ def build_products(rows: Table, mapping: Mapping) -> Table:
         return _empty(PRODUCTS.schema)
     sold = rows.filter(_.product_id.notnull())
     told = {name: last_given(sold[column], sold.place) for name, column in OF_PRODUCT.items()}
-    products = sold.group_by("product_id").agg(**told)
-    return products.select(list(PRODUCTS.columns)).cast(dict(PRODUCTS.columns))
+    place = last_given(sold.source_line, sold.place)
+    products = sold.group_by("product_id").agg(**told, source_line=place)
+    return products.select([*PRODUCTS.columns, "source_line"]).cast(dict(PRODUCTS.columns))
 
 
 def build_events() -> Table:
