@@ -185,15 +185,18 @@ class TestReturnsAndCancellations:
         mapping = told(ORDERS, columns={"status": "State"}, kinds={"other_status": "sale"})
         assert rows(deliver(tmp_path, text, mapping), "orders", "kind") == ["sale"]
 
-    def test_a_refund_is_a_return_some_days_later_but_not_after_the_record(self, tmp_path):
+    def test_a_refund_is_a_return_some_days_later_and_received_then(self, tmp_path):
         text = "Customer,Order,Date,Total,Back\nann,1,2024-01-05 10:00,10,4\nann,2,2024-01-15 10:00,5,9\n"
         columns = {"order_id": "Order", "refunded_amount": "Back"}
         delivery = deliver(tmp_path, text, told(ORDERS, columns=columns, kinds={"refund_after_days": 7}))
         back = rows(delivery, "orders", "order_id", "kind", "ordered_at", "local_on")[2:]
         assert back == [
             ("1/refund", "return", datetime(2024, 1, 12, 9, tzinfo=UTC), date(2024, 1, 12)),
-            ("2/refund", "return", datetime(2024, 1, 15, 9, tzinfo=UTC), date(2024, 1, 15)),
+            ("2/refund", "return", datetime(2024, 1, 22, 9, tzinfo=UTC), date(2024, 1, 22)),
         ]
+        assert delivery.shop.observed_until == datetime(2024, 1, 15, 9, 0, 0, 1, tzinfo=UTC)
+        _done, stored = store(tmp_path, delivery)
+        assert all(row["received_at"] == row["ordered_at"] for row in stored["orders"])
         assert amounts(delivery, "gross_amount", "net_amount")[2:] == [(-4, -4), (-5, -5)]
 
     def test_a_refund_happens_when_its_column_says(self, tmp_path):

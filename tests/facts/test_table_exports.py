@@ -12,7 +12,7 @@ import pytest
 from facts.ingest import ingest
 from facts.ingest.table import load_mapping, read
 from facts.lake import Lake
-from tests.facts.table_shop import DELIVERED_AT, LINES, deliver, rows, store, told, write
+from tests.facts.table_shop import DELIVERED_AT, LINES, ORDERS, deliver, rows, store, told, write
 
 # The header of Shopify's export, in its order.
 SHOPIFY = [
@@ -225,9 +225,9 @@ class TestExportedAgain:
         "2,bob,2024-01-06 10:30,milk,1,1.50\n"
     )
 
-    def again(self, tmp_path, text, mapping=LINES):
+    def again(self, tmp_path, text, mapping=LINES, first=TEXT):
         lake = Lake(tmp_path / "lake")
-        for i, told_text in enumerate((self.TEXT, text)):
+        for i, told_text in enumerate((first, text)):
             folder = tmp_path / str(i)
             folder.mkdir()
             done = ingest(deliver(folder, told_text, mapping), lake, at=DELIVERED_AT)
@@ -240,6 +240,13 @@ class TestExportedAgain:
         mapping = told(LINES, columns={"order_id": None})
         text = self.TEXT + ",ann,2024-01-07 10:30,milk,1,1\n"
         assert self.again(tmp_path, text, mapping) == {"new": 1, "corrected": 0, "unchanged": 2, "ended": 0}
+
+    def test_an_assumed_refund_stays_the_same_when_newer_orders_come(self, tmp_path):
+        text = "Order,Customer,Date,Total,Back\n1,ann,2024-02-16 10:00,30,10\n2,bob,2024-02-17 15:23:45,5,\n"
+        columns = {"order_id": "Order", "refunded_amount": "Back"}
+        mapping = told(ORDERS, columns=columns, kinds={"refund_after_days": 14})
+        newer = text + "3,cat,2024-02-20 09:00,5,\n"
+        assert self.again(tmp_path, newer, mapping, text) == {"new": 1, "corrected": 0, "unchanged": 3, "ended": 0}
 
     def test_a_changed_line_is_the_orders_next_version(self, tmp_path):
         text = self.TEXT.replace("1,ann,2024-01-05 10:30,milk,2", "1,ann,2024-01-05 10:30,milk,3")

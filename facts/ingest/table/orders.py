@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import datetime
-
 import ibis
 from ibis import _
 from ibis.expr.types import Table, Value
@@ -23,14 +20,6 @@ GIVEN_ONCE = (
     "source_line", "customer_id", "ordered_at", "has_hours", "received_at", "refunded_at", "store_id", "kind",
     "order_discount_amount", "order_refunded_amount", "order_said", "order_rule", "time_said", "time_rule",
 )  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Span:
-    """What holds of all rows: the last order, and whether any time has an hour."""
-
-    until: datetime
-    has_hours: bool
 
 
 def build_heads(rows: Table, mapping: Mapping) -> Table:
@@ -71,16 +60,19 @@ def build_heads(rows: Table, mapping: Mapping) -> Table:
     return heads.mutate(**_first_said(heads))
 
 
-def build_orders(heads: Table, mapping: Mapping, span: Span) -> Table:
-    """Return the orders: those of the file, the returns among their rows, and the refunds that their columns tell."""
+def build_orders(heads: Table, mapping: Mapping, *, has_hours: bool) -> Table:
+    """Return the orders: those of the file, the returns among their rows, and the refunds that their columns tell.
+
+    `has_hours` says whether any time of the files has an hour.
+    """
     splits = mapping.kinds.negative == "return"
     is_split = (heads.kind == "sale") & (heads.backward_count > 0) if splits else ibis.literal(False)  # noqa: FBT003
     own = heads.filter(~(is_split & (heads.forward_count == 0)))
     returned = heads.filter(is_split).mutate(order_id=_.order_id + RETURNED, kind=ibis.literal("return"))
     parts = [own, returned]
     if {"refunded_amount", "order_refunded_amount"} & mapping.columns.told.keys():
-        parts.append(_refunds(heads, mapping, span))
-    return ibis.union(*[_as_orders(part, mapping, span) for part in parts])
+        parts.append(_refunds(heads, mapping))
+    return ibis.union(*[_as_orders(part, mapping, has_hours=has_hours) for part in parts])
 
 
 def first_given(value: Value, place: Value) -> Value:
@@ -125,21 +117,20 @@ def _first_said(heads: Table) -> dict[str, Value]:
     }
 
 
-def _refunds(heads: Table, mapping: Mapping, span: Span) -> Table:
+def _refunds(heads: Table, mapping: Mapping) -> Table:
+    """Return the refunds; an assumed date hangs on the order alone, so that a later export says the same of it."""
     when = heads.refunded_at
     if mapping.kinds.refund_after_days is not None:
-        assumed = heads.ordered_at + ibis.interval(days=mapping.kinds.refund_after_days)
-        last = ibis.greatest(heads.ordered_at, ibis.literal(span.until, INSTANT))
-        when = ibis.coalesce(when, ibis.least(assumed, last))
+        when = ibis.coalesce(when, heads.ordered_at + ibis.interval(days=mapping.kinds.refund_after_days))
     refunds = heads.filter(has_refund(heads))
     return refunds.mutate(
         order_id=_.order_id + REFUNDED, kind=ibis.literal("return"), ordered_at=when, received_at=ibis.null(INSTANT)
     )
 
 
-def _as_orders(heads: Table, mapping: Mapping, span: Span) -> Table:
+def _as_orders(heads: Table, mapping: Mapping, *, has_hours: bool) -> Table:
     wall = wall_at(heads.ordered_at, mapping.time.zone)
-    hour = ibis.ifelse(heads.has_hours, wall.hour(), None) if span.has_hours else ibis.null("int8")
+    hour = ibis.ifelse(heads.has_hours, wall.hour(), None) if has_hours else ibis.null("int8")
     return (
         heads.mutate(
             local_on=wall.date(),

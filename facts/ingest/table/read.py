@@ -19,7 +19,7 @@ from facts.ingest.table.doubt import refuse_misfit
 from facts.ingest.table.files import stage
 from facts.ingest.table.mapping import Mapping
 from facts.ingest.table.order_lines import build_lines
-from facts.ingest.table.orders import Span, build_heads, build_orders
+from facts.ingest.table.orders import build_heads, build_orders
 from facts.ingest.table.parsing import parse
 from facts.ingest.table.people_and_goods import build_customers, build_events, build_products
 from facts.ingest.table.rows import CUSTOMER_RULE, read_rows, with_order_ids
@@ -124,13 +124,12 @@ def _look(rows: Table, mapping: Mapping, connection: Backend) -> _Found:
 
 
 def _deliver(rows: Table, heads: Table, mapping: Mapping, found: _Found, staged: Sequence[Staged]) -> Delivery:
-    span = Span(until=found.last_at, has_hours=found.has_hours)
     return Delivery(
         shop=_shop(mapping, found),
         tables={
             "customers": build_customers(rows, mapping),
             "products": build_products(rows, mapping),
-            "orders": build_orders(heads, mapping, span),
+            "orders": build_orders(heads, mapping, has_hours=found.has_hours),
             "order_lines": build_lines(rows, heads, mapping),
             "events": build_events(),
         },
