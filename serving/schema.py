@@ -21,7 +21,8 @@ MOST_REASONS = 20
 WHOLE_BODY = "body"  # named as the field where no single field is at fault
 _LONGEST_QUOTE = 60
 
-CustomerId = Annotated[str, Field(min_length=1, max_length=LONGEST_ID)]
+# No customer's id has a NUL: SQLite would read it up to there, as another's.
+CustomerId = Annotated[str, Field(min_length=1, max_length=LONGEST_ID, pattern=r"^[^\x00]*$")]
 
 
 class ScoreRequest(BaseModel):
@@ -219,6 +220,7 @@ _SAYINGS: Mapping[str, Callable[[ErrorDetails], str]] = {
     "less_than_equal": _too_large,
     "literal_error": _unknown_task,
     "missing": lambda _error: "it is required",
+    "string_pattern_mismatch": lambda _error: "it has a NUL character",
     "string_too_long": partial(_too_many, unit="character"),
     "string_too_short": partial(_too_few, unit="character"),
     "too_long": partial(_too_many, unit="item"),

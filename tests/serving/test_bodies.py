@@ -46,6 +46,8 @@ def refused(client: TestClient, body: str | bytes, headers: dict[str, str] = JSO
         ({"customer_ids": ["1", "2", "3", 4]}, "customer_ids.3", "it is 4, not a string"),
         ({"customer_ids": ["1", None]}, "customer_ids.1", "it is null, not a string"),
         ({"customer_ids": ["1", ""]}, "customer_ids.1", "it has 0 characters, at least 1 is needed"),
+        ({"customer_ids": ["1", "1\0"]}, "customer_ids.1", "it has a NUL character"),
+        ({"customer_ids": ["\0", "1"]}, "customer_ids.0", "it has a NUL character"),
         ({"customer_ids": ["x" * 129]}, "customer_ids.0", "it has 129 characters, at most 128 are allowed"),
         ({"customer_ids": ["1"] * 1001}, "customer_ids", "it has 1,001 items, at most 1,000 are allowed"),
         (GOOD | {"reasons": -1}, "reasons", "it is -1, at least 0 is needed"),
@@ -136,6 +138,8 @@ _near = st.fixed_dictionaries(
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(body=_near | _anything)
 @example(body={"customer_ids": ["\x00"], "reasons": 20, "features": True})
+@example(body={"customer_ids": [f"{shop.REGULAR_IDS[0]}\x00", shop.REGULAR_IDS[0]]})
+@example(body={"customer_ids": ["\ud800", shop.REGULAR_IDS[0]]})
 @example(body={"customer_ids": [shop.REGULAR_IDS[0], "x"], "reasons": 20, "features": True})
 def test_no_body_breaks_the_service(client: TestClient, body: Any) -> None:
     _is_answered(client, json.dumps(body).encode())
