@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 import xgboost
 
-from facts.home import PROJECT
+from facts.errors import DamagedFile
 from tests.builders import EPOCH, at
 from training.dataset import TrainingSet
 from training.journal import open_study
@@ -84,16 +84,40 @@ def test_one_stopped_within_a_trial_ends_like_one_that_ran_through(tmp_path, don
 
 def test_the_lock_of_a_killed_search_is_free(tmp_path):
     journal = tmp_path / "journal"
-    program = "import sys; from pathlib import Path; from training.journal import _Lock\n"
-    program += "lock = _Lock(Path(sys.argv[1])); print(lock.acquire(), flush=True); sys.stdin.read()"
+    program = "import fcntl, sys; file = open(sys.argv[1], 'ab'); fcntl.flock(file, fcntl.LOCK_EX)\n"
+    program += "print('held', flush=True); sys.stdin.read()"
     command = [sys.executable, "-c", program, str(journal)]
-    holder = subprocess.Popen(command, cwd=PROJECT, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-    assert holder.stdout.readline() == b"True\n"
+    holder = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert holder.stdout.readline() == b"held\n"
     holder.kill()
     holder.communicate()
     started = time.monotonic()
     open_study(journal, "s", direction="minimize")
     assert time.monotonic() - started < 20  # Optuna's own lock waits for thirty seconds
+
+
+@pytest.mark.parametrize("name", ["junk", "bit", "line"])
+def test_a_damaged_journal_is_named(tmp_path, name):
+    journal = tmp_path / "journal"
+    open_study(journal, "s", direction="minimize").ask()
+    first, *others = journal.read_bytes().splitlines(keepends=True)
+    flipped = first[:40] + bytes([first[40] ^ 1]) + first[41:]
+    begin = {"junk": b"junk\n", "bit": flipped, "line": first[:40]}[name]
+    journal.write_bytes(begin + b"".join(others))
+    with pytest.raises(DamagedFile, match=r"journal: it is no search journal: line \d .*; remove it and train again"):
+        open_study(journal, "s", direction="minimize").ask()
+
+
+def test_what_a_kill_left_of_a_line_is_passed_over_and_cut_off(tmp_path):
+    journal = tmp_path / "journal"
+    open_study(journal, "s", direction="minimize").ask()
+    whole = journal.read_bytes()
+    for cut in range(whole.rfind(b"\n", 0, -1) + 2, len(whole)):
+        journal.write_bytes(whole[:cut])
+        study = open_study(journal, "s", direction="minimize")
+        before = len(study.trials)
+        study.ask()
+        assert len(open_study(journal, "s", direction="minimize").trials) == before + 1
 
 
 def test_the_same_seed_gives_the_same_model(task, data, tmp_path):
