@@ -23,7 +23,7 @@ from features import bg_nbd, bg_nbd_orders, known, lifetime, measures
 from features import snapshot as snapshot_module
 from features.bg_nbd import BgNbd
 from features.catalog import Feature, names_of, of_shop
-from features.engines import Engine, open_engine
+from features.engines import Engine, open_engine, require_engine
 from features.lifetime import fit_parameters, with_lifetime
 from features.snapshot import snapshot
 from features.snapshots import SNAPSHOTS, VECTOR, VECTORS, part_key, standing_cutoffs
@@ -99,7 +99,13 @@ def build_snapshots(
     A part that stands is left alone, file and all, unless facts have been committed since that had been received before
     its cutoff: then their customers are computed again, with the parameters that were fitted then. Other definitions
     build everything anew.
+
+    Raises
+    ------
+    UnknownName
+        There is no such engine, whether or not anything has to be computed.
     """
+    require_engine(engine)
     with lake.locked(), lake.connect() as connection:
         builder = _Builder(lake, connection)
         asked = next_cutoffs(lake, step_days=step_days) if cutoffs is None else {*cutoffs, *standing_cutoffs(lake)}

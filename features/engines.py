@@ -89,10 +89,15 @@ def open_spark(lake: Lake) -> Iterator[Engine]:
 ENGINES: Mapping[str, Callable[[Lake], AbstractContextManager[Engine]]] = {"duckdb": open_duckdb, "spark": open_spark}
 
 
-def open_engine(name: str, lake: Lake) -> AbstractContextManager[Engine]:
-    """Open an engine by its name; raise UnknownName where there is none."""
+def require_engine(name: str) -> None:
+    """Raise UnknownName where no engine has a name."""
     if name not in ENGINES:
         raise UnknownName("engine", name, known=list(ENGINES))
+
+
+def open_engine(name: str, lake: Lake) -> AbstractContextManager[Engine]:
+    """Open an engine by its name; raise UnknownName where there is none."""
+    require_engine(name)
     return ENGINES[name](lake)
 
 

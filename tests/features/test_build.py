@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from facts.errors import GateFailed
+from facts.errors import GateFailed, UnknownName
 from facts.home import PROJECT
 from facts.ingest import ingest
 from facts.lake import MANIFEST, Lake
@@ -265,6 +265,11 @@ class TestDefinitions:
         build_snapshots(lake)
         assert rows_at(lake, cutoff)["order_count_year_ago_28d"].to_pylist() == [2, 1]
         assert_same_rows(lake, from_scratch(lake, tmp_path / "scratch"), [cutoff])
+
+
+def test_an_unknown_engine_is_refused_where_nothing_has_to_be_computed(lake):
+    with pytest.raises(UnknownName, match="no engine named 'zzz'"):
+        build_snapshots(lake, engine="zzz")
 
 
 class TestDamage:
