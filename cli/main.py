@@ -54,8 +54,12 @@ def run() -> None:
 
 
 def _fail(sentence: str) -> None:
-    typer.secho(f"error: {sentence}", fg=typer.colors.RED, err=True)
+    _say_error(sentence)
     sys.exit(EXIT_USER_ERROR)
+
+
+def _say_error(sentence: str) -> None:
+    typer.secho(f"error: {sentence}", fg=typer.colors.RED, err=True)
 
 
 @app.command()
@@ -228,7 +232,11 @@ def status() -> None:
     """Show what stands: the shop, its tables, the snapshots, the online store and the models."""
     from cli import show
 
-    show.status(Home.from_environment())
+    damages = show.status(Home.from_environment())
+    for damage in damages:
+        _say_error(str(damage))
+    if damages:
+        raise typer.Exit(EXIT_USER_ERROR)
 
 
 def _instant(text: str | None) -> datetime | None:

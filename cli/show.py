@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.table import Table
 
-from facts.errors import NotYet
+from facts.errors import DamagedFile, NotYet
 from facts.home import Home
 from facts.lake import Lake, Shop
 
@@ -103,33 +103,42 @@ def measured(report: Mapping[str, Any], *, version: str) -> None:
         console.print(line, style=style, highlight=False)
 
 
-def status(home: Home) -> None:
-    """Print what stands in a home."""
+def status(home: Home) -> list[DamagedFile]:
+    """Print what stands in a home; return what is damaged, which keeps the rest from nobody."""
     lake = Lake(home.lake)
     shop = lake.shop()
     console.print(f"home {home.folder}", highlight=False)
     table(
         f"{shop.name} ({shop.source}), {_period(shop)}, clock: {shop.clock}",
         ["table", "rows", "file"],
-        [(name, stored.rows, stored.file) for name, stored in lake.verified().items()],
+        [(name, stored.rows, stored.file) for name, stored in lake.listed().items()],
         right=["rows"],
     )
-    _show_snapshots(home, lake)
-    _show_models(home)
+    damages = list(lake.damages())
+    for show in (_show_snapshots, _show_online, _show_models):
+        try:
+            show(home)
+        except DamagedFile as damage:
+            damages.append(damage)
+    return damages
 
 
-def _show_snapshots(home: Home, lake: Lake) -> None:
-    from features.materialize import materialized_cutoff
+def _show_snapshots(home: Home) -> None:
     from features.snapshots import snapshot_cutoffs
 
     try:
-        cutoffs = snapshot_cutoffs(lake)
+        cutoffs = snapshot_cutoffs(Lake(home.lake))
     except NotYet as missing:
         console.print(str(missing))
     else:
         console.print(
             f"snapshots at {len(cutoffs)} cutoffs, the last {cutoffs[-1]:%Y-%m-%d %H:%M} UTC", highlight=False
         )
+
+
+def _show_online(home: Home) -> None:
+    from features.materialize import materialized_cutoff
+
     held = materialized_cutoff(home)
     said = f"features as of {held:%Y-%m-%d %H:%M} UTC" if held else "empty; run `regulars materialize`"
     console.print(f"online store: {said}", highlight=False)

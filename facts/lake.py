@@ -11,7 +11,7 @@ import hashlib
 import json
 import os
 import warnings
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 MANIFEST = "manifest.json"
 MEMORY_LIMIT = "1500MB"
+PARTS_ADVICE = "run `regulars features build` again"  # what is in parts is made of the facts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,13 +112,9 @@ class Lake:
     def stored(self, name: str, *, advice: str | None = None) -> Stored:
         """Return what the manifest says of a table; raise NotYet where there is none, DamagedFile where it differs."""
         if parts := self.parts(name):
-            checked = [self.checked(part, advice=advice) for part in parts.values()]
-            return Stored(
-                file=f"{name}/",
-                rows=sum(part.rows for part in checked),
-                sha256=short_hash([part.sha256 for part in checked]),
-                made_from={"parts": {key: part.made_from for key, part in parts.items()}},
-            )
+            for part in parts.values():
+                self.checked(part, advice=advice or PARTS_ADVICE)
+            return _together(name, parts)
         entry = self._manifest()["tables"].get(name)
         if entry is None:
             raise NotYet(f"table {name!r} in the lake", advice=advice or "run `regulars ingest` first")
@@ -144,10 +141,24 @@ class Lake:
             raise DamagedFile(path, "its content is not what was written", advice=advice)
         return stored
 
-    def verified(self) -> Mapping[str, Stored]:
-        """Return every table that the manifest names, each checked."""
+    def listed(self) -> Mapping[str, Stored]:
+        """Return every table that the manifest names, as it should be: `damages` says what differs."""
         manifest = self._manifest()
-        return {name: self.stored(name) for name in (*manifest["tables"], *manifest["parts"])}
+        whole = {name: Stored(**entry) for name, entry in manifest["tables"].items()}
+        return whole | {name: _together(name, self.parts(name)) for name in manifest["parts"]}
+
+    def damages(self) -> Sequence[DamagedFile]:
+        """Return what is wrong with the files that the manifest names, none where all are as they were written."""
+        manifest = self._manifest()
+        asked: list[tuple[Stored, str | None]] = [(Stored(**entry), None) for entry in manifest["tables"].values()]
+        asked += [(part, PARTS_ADVICE) for name in manifest["parts"] for part in self.parts(name).values()]
+        found = []
+        for stored, advice in asked:
+            try:
+                self.checked(stored, advice=advice)
+            except DamagedFile as damage:
+                found.append(damage)
+        return found
 
     def table(self, connection: Backend, name: str, *, advice: str | None = None) -> Table:
         """Open one table, after checking that it is as it was written."""
@@ -236,6 +247,15 @@ class Lake:
             for path in [*folder.glob("*.parquet"), *folder.glob(".*.partial")]:
                 if path not in named:
                     path.unlink(missing_ok=True)
+
+
+def _together(name: str, parts: Mapping[str, Stored]) -> Stored:
+    return Stored(
+        file=f"{name}/",
+        rows=sum(part.rows for part in parts.values()),
+        sha256=short_hash([part.sha256 for part in parts.values()]),
+        made_from={"parts": {key: part.made_from for key, part in parts.items()}},
+    )
 
 
 def replace_file(path: Path, text: str) -> None:

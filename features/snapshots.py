@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from facts.errors import NotYet
+from facts.lake import PARTS_ADVICE as ADVICE
 from facts.lake import Lake
 
 if TYPE_CHECKING:
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 SNAPSHOTS = "customer_snapshots"  # one row per customer and cutoff, a column per feature
 VECTORS = "customer_vectors"  # the same rows, the features as one vector in catalog order
 VECTOR = "features"  # the column of the vector (`features.vectors`)
-ADVICE = "run `regulars features build` again"
 _KEY = "%Y%m%dT%H%M%S.%fZ"
 
 

@@ -37,10 +37,14 @@ def test_a_damaged_table_is_named(run_regulars, copied, table):
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 0xFF
     path.write_bytes(bytes(content))
+    (copied.folder / "online.json").write_text("{")
     ran = run_regulars("status", home=copied)
     assert ran.code == 2
-    assert path.name in ran.err
-    assert "Traceback" not in ran.err
+    first, second = ran.err.splitlines()
+    assert (path.name in first, "online.json" in second) == (True, True)
+    assert ("run `regulars features build` again" in first) == (table == "customer_snapshots")
+    for said in ("order_lines", "customer_vectors", "snapshots at 25 cutoffs", "regulars-repurchase/1"):
+        assert said in ran.out
 
 
 def test_a_damaged_manifest_is_named(run_regulars, copied):

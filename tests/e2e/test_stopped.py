@@ -38,7 +38,8 @@ def test_a_killed_ingest_leaves_no_lake_and_ends_the_same(demo, home):
     lake, whole = Lake(home.lake), Lake(demo.home.lake)
     for name in ("customers", "products", "orders", "order_lines", "events", "quarantine"):
         assert lake.stored(name) == whole.stored(name)
-    named = {stored.file for stored in lake.verified().values()}
+    assert not lake.damages()
+    named = {stored.file for stored in lake.listed().values()}
     assert {path.name for path in home.lake.iterdir() if not path.name.startswith(".lock")} == {"manifest.json"} | named
 
 

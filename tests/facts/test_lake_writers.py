@@ -87,7 +87,8 @@ def test_two_writers_at_once_are_both_in(tmp_path):
     assert {row["customer_id"] for row in rows_in(lake, "customers")} == set(WRITERS)
     assert lake.commit_count() == len(keys)
     assert sorted(row["commit"] for row in rows_in(lake, TOUCHED)) == list(range(2, len(keys) + 1))
-    assert len(lake.verified()) == len(list(lake.folder.glob("*.parquet"))) == TABLE_COUNT
+    assert not lake.damages()
+    assert len(lake.listed()) == len(list(lake.folder.glob("*.parquet"))) == TABLE_COUNT
 
 
 def test_a_writer_that_is_killed_leaves_the_old_lake(tmp_path):

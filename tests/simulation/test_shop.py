@@ -56,10 +56,10 @@ class TestTables:
     def test_a_lake_takes_the_same_shop_twice_without_change(self, small_shop: Shop, tmp_path):
         lake = Lake(tmp_path / "lake")
         ingest(simulated.read(small_shop.folder), lake)
-        before = lake.verified()
+        before = lake.listed()
         again = ingest(simulated.read(small_shop.folder), lake)
         assert again.orders["unchanged"] == small_shop.simulated.rows["orders"]
-        assert {name: lake.verified()[name].sha256 for name in FACTS} == {n: before[n].sha256 for n in FACTS}
+        assert {name: lake.listed()[name].sha256 for name in FACTS} == {n: before[n].sha256 for n in FACTS}
 
     def test_it_says_that_it_is_simulated(self, shop: Shop):
         assert json.loads((shop.folder / "shop.json").read_text())["is_simulated"] is True
