@@ -122,11 +122,13 @@ def train(
 def materialize(home: Home, *, as_of: datetime | None = None, with_named_views: bool = False) -> datetime:
     """Bring the last snapshot at or before an instant into the online store."""
     from features.materialize import SERVED_VIEW, materialize
+    from features.snapshots import last_cutoff
     from features.store import open_registered
     from serving.clock import Clock
 
     lake = Lake(home.lake)
     at = Clock.of(lake.shop(), as_of=as_of).now()
+    last_cutoff(lake, as_of=at)  # opening the store makes its files, which is too early where there is no snapshot
     with show.working("Materialize"):
         store = open_registered(home)
         views = [view.name for view in store.list_feature_views()] if with_named_views else [SERVED_VIEW]

@@ -53,35 +53,44 @@ def train(
     The same plan over the same data is not trained twice unless forced: its version is returned as it stands.
     """
     lake = Lake(home.lake)
-    name, key = f"regulars-{plan.task.name}", plan.key(lake)
-    with tracking.tracked(home) as client:
-        known = None if is_forced else tracking.version_of_key(client, name, key)
-        if known is not None:
-            report = tracking.read_report(client, known)
-            tracking.finish(client, known)
-            if report["is_champion"] and not has_reigned(known):  # it was stopped between registering and crowning
-                crown(client, name, str(known.version), by=BY_GATE, reason=report["verdict"][0])
-            is_champion = champion_version(home, plan.task.name) == str(known.version)
-            return Trained(
-                task=plan.task.name,
-                version=str(known.version),
-                is_champion=is_champion,
-                was_trained=False,
-                report=report,
-            )
-        return _train_anew(plan, home, store, client, key=key, on_step=on_step)
+    key = plan.key(lake)
+    if home.has_tracking and not is_forced:
+        with tracking.tracked(home) as client:
+            stands = _standing(plan, home, client, key=key)
+        if stands is not None:
+            return stands
+    on_step("training set")
+    data = build_training_set(store, lake, plan.task, plan.splits.cutoffs, horizon_days=plan.horizon.days)
+    with tracking.tracked(home) as client:  # makes MLflow's store, so not before there is enough to train on
+        return _train_anew(plan, home, data, client, key=key, on_step=on_step)
+
+
+def _standing(plan: Plan, home: Home, client: MlflowClient, *, key: str) -> Trained | None:
+    name = f"regulars-{plan.task.name}"
+    known = tracking.version_of_key(client, name, key)
+    if known is None:
+        return None
+    report = tracking.read_report(client, known)
+    tracking.finish(client, known)
+    if report["is_champion"] and not has_reigned(known):  # it was stopped between registering and crowning
+        crown(client, name, str(known.version), by=BY_GATE, reason=report["verdict"][0])
+    return Trained(
+        task=plan.task.name,
+        version=str(known.version),
+        is_champion=champion_version(home, plan.task.name) == str(known.version),
+        was_trained=False,
+        report=report,
+    )
 
 
 def _train_anew(
-    plan: Plan, home: Home, store: FeatureStore, client: MlflowClient, *, key: str, on_step: Callable[[str], None]
+    plan: Plan, home: Home, data: TrainingSet, client: MlflowClient, *, key: str, on_step: Callable[[str], None]
 ) -> Trained:
     import mlflow
 
     task, shop = plan.task, Lake(home.lake).shop()
     experiment = tracking.experiment_id(client, home, f"regulars-{task.name}", description=task.description)
     tracking.close_abandoned_runs(client, experiment, key)
-    on_step("training set")
-    data = build_training_set(store, Lake(home.lake), task, plan.splits.cutoffs, horizon_days=plan.horizon.days)
     title = tracking.run_name(shop.name, plan.horizon.days, at=datetime.now().astimezone())
     tags = {tracking.KEY_TAG: key, "task": task.name, "shop": shop.name}
     with mlflow.start_run(experiment_id=experiment, run_name=title, tags=tags) as run:
