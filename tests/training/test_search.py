@@ -12,6 +12,7 @@ import pytest
 import xgboost
 
 from facts.errors import DamagedFile
+from facts.home import PROJECT
 from tests.builders import EPOCH, at
 from training.dataset import TrainingSet
 from training.journal import open_study
@@ -84,11 +85,11 @@ def test_one_stopped_within_a_trial_ends_like_one_that_ran_through(tmp_path, don
 
 def test_the_lock_of_a_killed_search_is_free(tmp_path):
     journal = tmp_path / "journal"
-    program = "import fcntl, sys; file = open(sys.argv[1], 'ab'); fcntl.flock(file, fcntl.LOCK_EX)\n"
-    program += "print('held', flush=True); sys.stdin.read()"
+    program = "import sys; from pathlib import Path; from training.journal import _Lock\n"
+    program += "lock = _Lock(Path(sys.argv[1])); print(lock.acquire(), flush=True); sys.stdin.read()"
     command = [sys.executable, "-c", program, str(journal)]
-    holder = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-    assert holder.stdout.readline() == b"held\n"
+    holder = subprocess.Popen(command, cwd=PROJECT, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert holder.stdout.readline() == b"True\n"
     holder.kill()
     holder.communicate()
     started = time.monotonic()
@@ -96,15 +97,14 @@ def test_the_lock_of_a_killed_search_is_free(tmp_path):
     assert time.monotonic() - started < 20  # Optuna's own lock waits for thirty seconds
 
 
-@pytest.mark.parametrize("name", ["junk", "bit", "line"])
+@pytest.mark.parametrize("name", ["junk", "line", "other"])
 def test_a_damaged_journal_is_named(tmp_path, name):
     journal = tmp_path / "journal"
     open_study(journal, "s", direction="minimize").ask()
     first, *others = journal.read_bytes().splitlines(keepends=True)
-    flipped = first[:40] + bytes([first[40] ^ 1]) + first[41:]
-    begin = {"junk": b"junk\n", "bit": flipped, "line": first[:40]}[name]
+    begin = {"junk": b"junk\n", "line": first[:40], "other": b"[1]\n"}[name]
     journal.write_bytes(begin + b"".join(others))
-    with pytest.raises(DamagedFile, match=r"journal: it is no search journal: line \d .*; remove it and train again"):
+    with pytest.raises(DamagedFile, match="journal: it is no search journal; remove it and train again"):
         open_study(journal, "s", direction="minimize").ask()
 
 
