@@ -10,7 +10,7 @@ from rich.markup import escape
 
 from cli import show
 from facts.contracts import FACTS, QUARANTINE, SOURCE_LINE, UNREADABLE, told_of
-from facts.errors import UnknownName
+from facts.errors import UnknownName, counted
 from facts.home import Home
 from facts.lake import Lake
 
@@ -88,7 +88,9 @@ def _show_counts(rows: Table, shop_name: str) -> None:
         (name, escape(rule), int(n)) for name, rule, n in counts[["table_name", "rule", "n"]].itertuples(index=False)
     ]
     if shown:
-        title = f"{escape(shop_name)}: {total:,} rows set aside"
+        lines = int(rows[SOURCE_LINE].nunique().execute())
+        of_lines = f", of {counted(lines, 'line')} of the files" if lines else ""
+        title = f"{escape(shop_name)}: {counted(total, 'row')} of the tables set aside{of_lines}"
         show.table(title, ["table", "rule", "rows"], shown, right=["rows"])
     else:
         show.console.print(f"{escape(shop_name)}: no such row was set aside", highlight=False)

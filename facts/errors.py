@@ -62,6 +62,11 @@ class NotYet(RegularsError):  # noqa: N818
         super().__init__(f"there is no {missing} yet; {advice}")
 
 
+def counted(count: int, noun: str) -> str:
+    """Return a number with its noun: "1 row", "1,200 rows"."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
 def _nearest(name: str, known: Collection[str]) -> str:
     close = get_close_matches(name, known, n=1, cutoff=0.5)
     listed = ", ".join(sorted(known)[:12]) + (", ..." if len(known) > 12 else "")  # noqa: PLR2004

@@ -51,7 +51,7 @@ def shown(home, capsys):
 
 def test_counts_by_table_and_rule_then_the_rows(shown):
     out, lines = shown()
-    assert "Corner shop: 7 rows set aside" in out
+    assert "Corner shop: 7 rows of the tables set aside, of 3 lines of the files" in out
     assert ["orders", DATES, "2"] in lines
     assert ["orders", "customer_id is one of the customers", "1"] in lines
     assert ["order_lines", SIGNS, "1"] in lines
@@ -62,7 +62,7 @@ def test_counts_by_table_and_rule_then_the_rows(shown):
 
 def test_why_and_what_stand_beside_the_place(shown):
     out, lines = shown(table="orders", rule="DATE LIKE")
-    assert "Corner shop: 2 rows set aside" in out
+    assert "Corner shop: 2 rows of the tables set aside" in out
     (first, *_rest) = [line for line in lines if "orders.csv:9" in line]
     assert first[2].startswith("column 'Date' is '[/31]',")
     assert first[3].startswith("order_id o7, customer_id ann, kind sale, ordered_at 2024-01-02")
@@ -75,7 +75,7 @@ def test_why_and_what_stand_beside_the_place(shown):
     [({"table": "orders"}, 3), ({"rule": "customers"}, 1), ({"table": "order_lines", "rule": "unit_count"}, 1)],
 )
 def test_only_what_is_asked_for(shown, asked, count):
-    assert f"Corner shop: {count} rows set aside" in shown(**asked)[0]
+    assert f"Corner shop: {count} row{'s' * (count > 1)} of the tables set aside" in shown(**asked)[0]
 
 
 def test_what_is_not_there_is_said(shown):

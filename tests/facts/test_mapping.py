@@ -99,3 +99,9 @@ class TestTheDocument:
         parts = {name: field.annotation for name, field in Mapping.model_fields.items() if name != "traits"}
         keys = [f"`{key}`" for part in parts.values() for key in part.model_fields]
         assert [key for key in keys if key not in text] == []
+
+
+@pytest.mark.parametrize("currency", ["EURO", "eur", "E1R", "", "EUR\n"])
+def test_what_is_no_currency(currency):
+    with pytest.raises(BadMapping, match=r"shop\.currency: '.*' is no currency; write the three capital letters"):
+        load_mapping("shopify", shop="Corner", currency=currency, zone="UTC")

@@ -115,7 +115,7 @@ class TestColumns:
     def test_most_rows_are_ragged(self, tmp_path):
         text = HEAD + GOOD + "2,ann,2024-01-05,milk,1,1,50\n" * 3
         sentence = refused(tmp_path, text, LINES)
-        assert "3 of 4 rows have not the 6 fields of the header (line 3 has 7)" in sentence
+        assert "3 of 4 rows without the 6 fields of the header (line 3 has 7)" in sentence
         assert "delimiter" in sentence
 
     def test_a_quote_that_never_ends(self, tmp_path):
@@ -156,7 +156,7 @@ class TestEncodings:
 class TestNumbers:
     def test_decimal_commas_are_named_with_what_reads_them(self, tmp_path):
         assert refused(tmp_path, total(["12,50", "3,00", "1"]), ORDERS) == (
-            "orders.csv:2: column 'Total' is '12,50', not a number with the decimal sign '.', and so are 1 more of 3; "
+            "orders.csv:2: column 'Total' is '12,50', not a number with the decimal sign '.', and so is 1 more of 3; "
             'set decimal = "," and thousands = "" under [numbers], which reads them'
         )
 

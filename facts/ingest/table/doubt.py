@@ -44,7 +44,11 @@ def _misfit(parsed: Parsed, fact: str, found: Any, connection: Backend) -> BadFi
     rows = connection.execute(told)
     texts = [str(text) for text in rows["text"]]
     others = int(found[f"bad_{fact}"]) - 1
-    more = f", and so are {others:,} more of {int(found[f'given_{fact}']):,}" if others else ""
+    more = (
+        f", and so {'is' if others == 1 else 'are'} {others:,} more of {int(found[f'given_{fact}']):,}"
+        if others
+        else ""
+    )
     return BadFile(
         f"{parsed.staged.label}:{rows['line'][0]}",
         f"{rows['said'][0]}{more}",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date
 from typing import Annotated, Any, Literal
 from zoneinfo import available_timezones
@@ -50,10 +51,17 @@ class ShopPart(Part):
     """The shop: `observed_from` and `observed_until` are days on its clock, by default those of the orders."""
 
     name: str = Field(min_length=1)
-    currency: str = Field(pattern="^[A-Z]{3}$")
+    currency: str
     clock: Literal["wall", "standing"] = "wall"
     observed_from: date | None = None
     observed_until: date | None = None
+
+    @field_validator("currency")
+    @classmethod
+    def _three_letters(cls, told: str) -> str:
+        if not re.fullmatch("[A-Z]{3}", told):
+            raise ValueError(f"{told!r} is no currency; write the three capital letters of ISO 4217, as EUR or USD")
+        return told
 
 
 class FilePart(Part):

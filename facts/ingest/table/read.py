@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 import ibis
 from ibis import _
 
-from facts.errors import GateFailed
+from facts.errors import GateFailed, counted
 from facts.ingest.delivery import Delivery
 from facts.ingest.table.doubt import refuse_misfit
 from facts.ingest.table.files import stage
@@ -159,15 +159,23 @@ def _midnight(day: date, clock: ZoneInfo) -> datetime:
 
 def _notes(mapping: Mapping, found: _Found, staged: Sequence[Staged]) -> Iterator[str]:
     for file in staged:
-        empty = f", {file.empty_count:,} empty ones left out" if file.empty_count else ""
-        yield f"{file.label}: {file.row_count:,} rows{empty}"
+        empty = f", {file.empty_count:,} empty left out" if file.empty_count else ""
+        yield f"{file.label}: {counted(file.row_count, 'row')}{empty}"
     if not found.has_hours:
         yield "times have no hours: an order counts from midnight, the start of its day"
     if found.measured_count:
-        yield f"{found.measured_count:,} rows have a fraction as quantity (measured, not counted): one piece each"
+        yield f"{_rows_have(found.measured_count)} a fraction as quantity (measured, not counted): one piece each"
     if found.back_count and mapping.kinds.negative == "return":
-        yield f"{found.back_count:,} rows have a negative quantity or amount: they are returns"
+        yield f"{_rows_have(found.back_count)} a negative quantity or amount: {_are_returns(found.back_count)}"
     if mapping.kinds.refund_after_days is not None:
         yield f"refunds have no date of their own: {mapping.kinds.refund_after_days} days after the order are assumed"
     if found.without_customer_count and mapping.customers.missing == "set_aside":
-        yield f"{found.without_customer_count:,} rows have no customer: their orders are set aside"
+        yield f"{_rows_have(found.without_customer_count)} no customer: orders without one are set aside"
+
+
+def _rows_have(count: int) -> str:
+    return f"{counted(count, 'row')} {'has' if count == 1 else 'have'}"
+
+
+def _are_returns(count: int) -> str:
+    return "it is a return" if count == 1 else "they are returns"

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from facts.errors import counted
 from facts.ingest.table.guess import notations, time_formats
 from facts.ingest.table.loading import load_mapping, shipped_names, shipped_text
 from facts.ingest.table.mapping import ISO
@@ -111,7 +112,11 @@ def _written(sample: Sample, roles: Roles) -> Suggestion:
     _columns(draft, sample, roles)
     _kinds(draft, sample, roles)
     _customers(draft, sample, roles)
-    size = f"{len(sample.rows):,} rows, all there are" if sample.is_whole else f"its first {len(sample.rows):,} rows"
+    size = (
+        f"{counted(len(sample.rows), 'row')}, all there are"
+        if sample.is_whole
+        else f"its first {len(sample.rows):,} rows"
+    )
     head = [
         f"# A mapping for {sample.label}, from a look at {size}. Review it: docs/ingest.md says what each key means."
     ]
@@ -357,7 +362,7 @@ def _customers(draft: _Draft, sample: Sample, roles: Roles) -> None:
     given = len(sample.texts(roles.columns["customer_id"]))
     if missing := len(sample.rows) - given:
         draft.part("customers")
-        draft.set("missing", "set_aside", f"{missing:,} of {len(sample.rows):,} rows have none")
+        draft.set("missing", "set_aside", f"none is given in {missing:,} of {counted(len(sample.rows), 'row')}")
 
 
 def _texts(sample: Sample, roles: Roles, fact: str) -> list[str]:

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from facts.errors import counted
 from facts.ingest.table.errors import BadFile
 from facts.ingest.table.mapping import WHITESPACE, FilePart
 from facts.ingest.table.staging import LINE, RAGGED, Staged, clean, pick_columns
@@ -130,14 +131,14 @@ def _refuse_unusable(source: _Source, copied: _Copied) -> None:
     if not copied.row_count + ragged:
         raise BadFile(source.label, "it has a header and no rows", advice="export it again, over a time with orders")
     if ragged > copied.row_count:
-        raise _ragged_file(source, copied.ragged, f"{ragged:,} of {ragged + copied.row_count:,}")
+        raise _ragged_file(source, copied.ragged, f"{ragged:,} of {counted(ragged + copied.row_count, 'row')}")
 
 
 def _ragged_file(source: _Source, ragged: Sequence[Ragged], count: str) -> BadFile:
     first = ragged[0]
     return BadFile(
         source.label,
-        f"{count} rows have not the {source.layout.field_count} fields of the header (line {first.line} has "
+        f"{count} without the {counted(source.layout.field_count, 'field')} of the header (line {first.line} has "
         f"{first.field_count})",
         advice="look at delimiter and quote under [file], and at skip_lines where titles stand above the header",
     )
@@ -145,7 +146,7 @@ def _ragged_file(source: _Source, ragged: Sequence[Ragged], count: str) -> BadFi
 
 def _explained(source: _Source, error: Exception, numbering: Numbering) -> BadFile:
     if len(numbering.ragged) > MOST_RAGGED:
-        return _ragged_file(source, numbering.ragged, f"more than {MOST_RAGGED:,}")
+        return _ragged_file(source, numbering.ragged, f"more than {MOST_RAGGED:,} rows")
     if isinstance(error, UnicodeError) or "UTF8" in str(error):
         return badly_encoded(source.path, source.label, source.part)
     if isinstance(error, pa.ArrowInvalid):
