@@ -45,9 +45,12 @@ def table(
     Orders that are there already are not counted twice; other content of an order is its next version.
     """
     from cli import steps
+    from facts.ingest.table.files import refuse_absent
     from facts.ingest.table.loading import load_mapping
     from facts.ingest.table.read import read
 
+    for file in files:  # a slip in a path is told before what the mapping lacks
+        refuse_absent(file)
     home = Home.from_environment()
     home.folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=home.folder, prefix=".ingest-") as staging:

@@ -7,7 +7,7 @@ import sys
 import warnings
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, NoReturn
 from zoneinfo import ZoneInfo
 
 import typer
@@ -29,6 +29,15 @@ app.add_typer(ingest_app, name="ingest")
 app.add_typer(features_app, name="features")
 
 EXIT_USER_ERROR = 2
+_UsageError = typer.BadParameter.__mro__[1]  # Typer names it nowhere else, and where it lies depends on its version
+
+
+class BadInstant(RegularsError):  # noqa: N818 - reads as the sentence it prints
+    """A text on the command line that is not an instant."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(f"{text!r} is not an instant; write 2017-09-25 or 2017-09-25T04:00:00Z")
+
 
 Trials = Annotated[int, typer.Option(min=0, help="How many trials the search of a task may make; 0 takes defaults.")]
 Timeout = Annotated[float, typer.Option(min=0, help="Seconds after which a task's search starts no new trial.")]
@@ -42,18 +51,31 @@ def run() -> None:
     # Threads that wait for each other sleep instead of spinning: on a busy machine XGBoost trains ten times as fast.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
-        app()
+        code = app(standalone_mode=False)
     except RegularsError as error:
         _fail(str(error))
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, typer.Abort):
         _fail("stopped; run the same command again to go on")
     except Exception as error:
+        if isinstance(error, _UsageError):
+            _fail_usage(error)
         if type(error).__name__ != "UnusableModel" and not type(error).__module__.startswith(("duckdb", "_duckdb")):
             raise
         _fail(str(error).strip().splitlines()[0])
+    else:
+        sys.exit(code)
 
 
-def _fail(sentence: str) -> None:
+def _fail_usage(error: Any) -> NoReturn:  # noqa: ANN401 - see _UsageError
+    """Say in one sentence what Typer draws a box around; without arguments it has shown the help, which says it all."""
+    if type(error).__name__ == "NoArgsIsHelpError":
+        sys.exit(EXIT_USER_ERROR)
+    said = " ".join(error.format_message().split()).rstrip(".").replace(". Did you mean", "; did you mean")
+    path = error.ctx.command_path if error.ctx else "regulars"
+    _fail(f"{said[0].lower()}{said[1:]}; `{path} --help` says what there is")
+
+
+def _fail(sentence: str) -> NoReturn:
     _say_error(sentence)
     sys.exit(EXIT_USER_ERROR)
 
@@ -246,7 +268,7 @@ def _instant(text: str | None) -> datetime | None:
     try:
         instant = datetime.fromisoformat(text)
     except ValueError:
-        raise typer.BadParameter(f"{text!r} is not an instant such as 2017-09-25T04:00:00Z") from None
+        raise BadInstant(text) from None
     if instant.tzinfo is None:
         from facts.lake import Lake
 
