@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection
 from difflib import get_close_matches
 
+_MOST_LISTED = 12
+
 
 class RegularsError(Exception):
     """Base of every error that a user can mend; the command line prints it and exits with code 2."""
@@ -69,5 +71,8 @@ def counted(count: int, noun: str) -> str:
 
 def _nearest(name: str, known: Collection[str]) -> str:
     close = get_close_matches(name, known, n=1, cutoff=0.5)
-    listed = ", ".join(sorted(known)[:12]) + (", ..." if len(known) > 12 else "")  # noqa: PLR2004
-    return f"; did you mean {close[0]!r}?" if close else (f"; known: {listed}" if known else "")
+    near = [f"did you mean {close[0]!r}?"] if close else []
+    listed = ", ".join(sorted(known)[:_MOST_LISTED])
+    more = f" and {len(known) - _MOST_LISTED:,} more" if len(known) > _MOST_LISTED else ""
+    told = " ".join([*near, *([f"known: {listed}{more}"] if known else [])])
+    return f"; {told}" if told else ""

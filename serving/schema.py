@@ -141,8 +141,11 @@ class ProblemResponse(BaseModel):
 
 
 def problem_of(error: ValidationError) -> Problem:
-    """Return the first thing that is wrong with a request, as a field and a sentence."""
-    first = error.errors(include_url=False)[0]
+    """Return the first thing that is wrong with a request, as a field and a sentence.
+
+    A field that is unknown comes before one that is missing, which it may have been meant to be.
+    """
+    first = min(error.errors(include_url=False), key=lambda found: found["type"] != "extra_forbidden")
     field = ".".join(str(part)[:_LONGEST_QUOTE] for part in first["loc"]) or WHOLE_BODY
     return Problem(field=field, reason=_sentence(first))
 

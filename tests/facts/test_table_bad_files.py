@@ -85,7 +85,7 @@ class TestColumns:
 
     def test_a_column_that_is_not_there_names_the_nearest(self, tmp_path):
         sentence = refused(tmp_path, (HEAD + GOOD).replace("Customer", "Custommer"), LINES, MissingColumns)
-        assert sentence == "orders.csv has no column 'Customer'; did you mean 'Custommer'?"
+        assert sentence.startswith("orders.csv has no column 'Customer'; did you mean 'Custommer'? known: ")
 
     def test_a_column_twice(self, tmp_path):
         text = "Order,Customer,Date,Product,Quantity,Price,Price\n1,ann,2024-01-05,milk,1,2,3\n"

@@ -43,7 +43,7 @@ def test_too_few_repeats_name_the_gate():
 
 
 def test_an_unknown_task_names_the_nearest():
-    with pytest.raises(UnknownName, match="did you mean 'churn'"):
+    with pytest.raises(UnknownName, match=r"did you mean 'churn'\? known: churn, clv, repurchase$"):
         task("chrun")
 
 
