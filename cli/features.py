@@ -62,9 +62,13 @@ def list_(
 def show_one(name: Annotated[str, typer.Argument(help="The feature's name.")]) -> None:
     """Show one feature."""
     from cli import show
-    from features.profile import COLUMNS, EVERY, described
+    from features.profile import COLUMNS, EVERY, described, ranges
 
     known = {feature.name: feature for feature in EVERY}
     if name not in known:
         raise UnknownName("feature", name, known=list(known), hint=f"`regulars features list` shows all {len(EVERY)}")
-    show.table(name, COLUMNS, described([known[name]], {}))
+    try:
+        measured = ranges(Lake(Home.from_environment().lake))
+    except NotYet:
+        measured = {}
+    show.table(name, COLUMNS, described([known[name]], measured))

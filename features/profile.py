@@ -4,16 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
 
 import numpy as np
 
 from facts.lake import Lake
 from features.catalog import BY_NAME, FEATURES, Feature
-from features.live import LIVE, LiveFeature
+from features.inputs import Inputs
+from features.lake_events import events_of
+from features.live import LIVE, REACH, LiveFeature, between
 from features.measures import Ratio
-from features.snapshots import part_key, snapshot_cutoffs
+from features.snapshots import SNAPSHOTS, part_key, snapshot_cutoffs
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from numpy.typing import NDArray
 
 EVERY: tuple[Feature | LiveFeature, ...] = (*FEATURES, *LIVE)
+MOST_LIVE = 10_000  # customers over whom live features are measured: some seconds at most
 COLUMNS = ("name", "theme", "unit", "window", "description", "needs", "range", "missing")
 
 
@@ -27,19 +37,38 @@ class Range:
 
 
 def ranges(lake: Lake) -> Mapping[str, Range]:
-    """Return the range of every feature of the shop at its last cutoff; raise NotYet where nothing was built."""
+    """Return the range of every feature of the shop at its last cutoff; raise NotYet where nothing was built.
+
+    Live features are measured as of that cutoff, over at most MOST_LIVE customers.
+    """
     import pyarrow.parquet as pq
 
-    parts, cutoff = lake.parts("customer_snapshots"), snapshot_cutoffs(lake)[-1]
+    parts, cutoff = lake.parts(SNAPSHOTS), snapshot_cutoffs(lake)[-1]
     rows = pq.read_table(lake.folder / parts[part_key(cutoff)].file)
-    found = {}
-    for name in rows.column_names:
-        if name in BY_NAME:
-            values = rows[name].to_numpy()
-            there = values[~np.isnan(values)]
-            least, most = (float(there.min()), float(there.max())) if len(there) else (None, None)
-            found[name] = Range(least=least, most=most, missing_rate=1 - len(there) / max(1, len(values)))
-    return found
+    found = {name: _range(rows[name].to_numpy()) for name in rows.column_names if name in BY_NAME}
+    return found | _live_ranges(lake, rows, cutoff)
+
+
+def _live_ranges(lake: Lake, rows: pa.Table, cutoff: datetime) -> Mapping[str, Range]:
+    shop, some = lake.shop(), rows.take(np.arange(0, len(rows), 1 + len(rows) // MOST_LIVE))
+    inputs = Inputs.of([name for name in rows.column_names if name in BY_NAME], shop.has)
+    customers = some["customer_id"].to_pylist()
+    events = events_of(lake, customers, since=cutoff - REACH, known_before=cutoff)
+    matrix = inputs.matrix(
+        np.column_stack([some[name].to_numpy() for name in inputs.snapshot]),
+        [cutoff] * len(customers),
+        [between(events.get(customer, ()), cutoff - REACH, cutoff) for customer in customers],
+        at=[cutoff] * len(customers),
+        zone=ZoneInfo(shop.timezone),
+    )
+    live = matrix[:, len(inputs.kept) :]
+    return {feature.name: _range(live[:, place]) for place, feature in enumerate(inputs.live)}
+
+
+def _range(values: NDArray[np.float32]) -> Range:
+    there = values[~np.isnan(values)]
+    least, most = (float(there.min()), float(there.max())) if len(there) else (None, None)
+    return Range(least=least, most=most, missing_rate=1 - len(there) / max(1, len(values)))
 
 
 def described(features: Sequence[Feature | LiveFeature], known: Mapping[str, Range]) -> list[tuple[str, ...]]:
@@ -72,13 +101,18 @@ def page(known: Mapping[str, Range], *, shop: str) -> str:
 def window_of(feature: Feature | LiveFeature) -> str:
     """Return the window that a feature looks at, in words; of a ratio, those of its parts."""
     if isinstance(feature, LiveFeature):
-        return str(feature.window) if feature.window else ""
+        return _in_words(feature.window) if feature.window else ""
     if feature.ago_days is not None:
         return f"{feature.window_days} days, {feature.ago_days} days ago"
     if isinstance(feature.measure, Ratio):
         parts = (BY_NAME[feature.measure.numerator], BY_NAME[feature.measure.denominator])
         return " / ".join(dict.fromkeys(window_of(part) or "all" for part in parts))
     return f"{feature.window_days} days" if feature.window_days else ""
+
+
+def _in_words(window: timedelta) -> str:
+    count, unit = (window.days, "day") if window >= timedelta(days=1) else (window // timedelta(minutes=1), "minute")
+    return f"{count} {unit}{'' if count == 1 else 's'}"
 
 
 def _said(known: Range | None) -> str:
