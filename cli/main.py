@@ -120,7 +120,7 @@ def simulate(
     output: Annotated[Path, typer.Option(help="A new folder.")],
     customers: Annotated[int, typer.Option(min=1, help="How many customers.")] = 1_000,
     days: Annotated[int, typer.Option(min=1, help="Length of the record in days.")] = 730,
-    seed: Seed = 1,
+    seed: Annotated[int, typer.Option(help="The same seed and sizes give the same shop.")] = 1,
     browsing: Annotated[bool, typer.Option(help="Whether page and cart events are written.")] = True,
     json_lines: Annotated[bool, typer.Option(help="Whether events are written as Segment messages too.")] = False,
 ) -> None:
