@@ -76,9 +76,17 @@ def built(done: Built) -> None:
     figures = (len(done.names), len(done.cutoffs), f"{first:%Y-%m-%d}", f"{last:%Y-%m-%d}", done.stored.rows)
     table(
         "Snapshots",
-        ["features", "cutoffs", "from", "to", "customer-cutoffs", "cutoffs computed now", "of them computed again"],
+        [
+            "features",
+            "cutoffs",
+            "from",
+            "to",
+            "customer-cutoffs",
+            "cutoffs computed now",
+            "customer-cutoffs computed again",
+        ],
         [(*figures, len(done.computed), sum(done.touched.values()))],
-        right=["features", "cutoffs", "customer-cutoffs", "cutoffs computed now", "of them computed again"],
+        right=["features", "cutoffs", "customer-cutoffs", "cutoffs computed now", "customer-cutoffs computed again"],
     )
 
 

@@ -46,7 +46,7 @@ def ranges(lake: Lake) -> Mapping[str, Range]:
     parts, cutoff = lake.parts(SNAPSHOTS), snapshot_cutoffs(lake)[-1]
     rows = pq.read_table(lake.folder / parts[part_key(cutoff)].file)
     found = {name: _range(rows[name].to_numpy()) for name in rows.column_names if name in BY_NAME}
-    return found | _live_ranges(lake, rows, cutoff)
+    return {**found, **_live_ranges(lake, rows, cutoff)}
 
 
 def _live_ranges(lake: Lake, rows: pa.Table, cutoff: datetime) -> Mapping[str, Range]:
