@@ -19,10 +19,10 @@ from features.materialize import materialized_cutoff
 from features.snapshots import VECTOR
 from features.store import open_store
 from features.vectors import unpack
-from scoring.answers import FeatureMismatch, FeatureRows
+from scoring.answers import FeatureMismatch, FeatureRows, places
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from feast import FeatureStore
     from feast.protos.feast.serving.ServingService_pb2 import GetOnlineFeaturesResponse
@@ -30,9 +30,11 @@ if TYPE_CHECKING:
 
     from facts.event_log import EventLog
     from facts.home import Home
+    from scoring.model import TaskModel
 
 SERVICE, VIEW = "regulars-online", "customer_vector"
 ADVICE = "run `regulars materialize`"
+NOBODY = ""  # an id that no customer has: empty ids are refused at the door
 
 
 class LaterFeatures(RegularsError):  # noqa: N818 - reads as the sentence it prints
@@ -143,6 +145,21 @@ class OnlineFeatures:
         except sqlite3.Error as error:
             raise DamagedFile(self._place, str(error), advice=ADVICE) from error
         return dict(zip(proto.metadata.feature_names.val, proto.results, strict=True))[VECTOR]
+
+
+def open_online(home: Home, log: EventLog, champions: Mapping[str, TaskModel], *, at: datetime) -> OnlineFeatures:
+    """Open what is known of customers, and see that it answers and has the features of every champion.
+
+    Raises
+    ------
+    RegularsError
+        It does not answer, or a champion asks for features that are not there.
+    """
+    online = OnlineFeatures.open(home, log)
+    for model in champions.values():
+        places(model.label, model.features, online.inputs.names)
+    online.read([NOBODY], at=at)
+    return online
 
 
 def require_store(home: Home) -> None:

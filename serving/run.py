@@ -16,11 +16,12 @@ from typing import TYPE_CHECKING, NoReturn
 import psutil  # type: ignore[import-untyped]
 
 from facts.errors import RegularsError
+from facts.event_log import event_log_from_environment
 from facts.home import PROJECT, Home
 from facts.lake import Lake
 from serving.champions import read_champions
 from serving.clock import AS_OF, Clock, as_of_from_environment
-from serving.online import require_not_later, require_store
+from serving.online import open_online, require_not_later, require_store
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -47,11 +48,16 @@ class Server:
 
 
 def require_servable(home: Home, *, as_of: datetime | None = None) -> None:
-    """Raise, as one sentence, what would keep the service from starting on this home."""
+    """Raise, as one sentence, what would keep the service from starting on this home.
+
+    It opens what a worker will open, and closes it: a worker that cannot start is started again for ever.
+    """
     clock = Clock.of(Lake(home.lake).shop(), as_of=as_of or as_of_from_environment())
     require_store(home)
     require_not_later(home, clock.stands_at or clock.now())
-    read_champions(home)
+    champions = read_champions(home)
+    with closing(event_log_from_environment(home)) as log:
+        open_online(home, log, champions, at=clock.now())
 
 
 @contextmanager

@@ -19,22 +19,18 @@ from facts.errors import RegularsError
 from facts.event_log import EventLog, event_log_from_environment
 from facts.home import Home
 from facts.lake import Lake
-from scoring.answers import places
 from scoring.model import TaskModel
 from scoring.reasons import reasons
 from serving.champions import read_champions
 from serving.clock import Clock, as_of_from_environment
 from serving.door import ROUTE, Door, refusal
 from serving.events import EVENTS_ROUTE, EventBatch, EventsResponse, received_now, take_in
-from serving.online import OnlineFeatures
+from serving.online import NOBODY, OnlineFeatures, open_online
 from serving.openapi import Documented
 from serving.respond import respond
 from serving.schema import Problem, ScoreRequest, ScoreResponse, choose_tasks
 
 _log = logging.getLogger("bentoml.regulars")
-
-# An id that no customer has: empty ids are refused at the door.
-NOBODY = ""
 
 
 @bentoml.service(
@@ -70,11 +66,9 @@ class Regulars:
         self._clock, self._currency = Clock.of(shop, as_of=as_of_from_environment()), shop.currency
         self._champions = read_champions(home)
         self._events = event_log_from_environment(home)
-        self._online = OnlineFeatures.open(home, self._events)
+        self._online = open_online(home, self._events, self._champions, at=self._clock.now())
         for model in self._champions.values():
-            places(model.label, model.features, self._online.inputs.names)
             _warm_up(model)
-        self._online.read([NOBODY], at=self._clock.now())
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="events")
         gc.collect()
         gc.freeze()  # what lives as long as the service need not be visited by every collection

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 import socket
 import subprocess
@@ -15,7 +16,8 @@ import httpx
 import psutil
 import pytest
 
-from facts.errors import NotYet
+from facts.errors import NotYet, RegularsError
+from facts.event_log import EVENT_LOG, EventLogFailed
 from facts.home import PROJECT, Home
 from scoring.model import TaskModel
 from serving.run import ServerFailed, serve_foreground, start_server
@@ -83,6 +85,32 @@ def test_nothing_to_serve_is_said_before_anything_starts(stock: Home, tmp_path: 
     with pytest.raises(NotYet, match="there is no lake"):
         serve_foreground(Home(tmp_path))
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", ["events.db", "online.db", "registry.db"])
+def test_damaged_state_is_said_before_anything_starts(served: Home, tmp_path: Path, name: str) -> None:
+    home = Home(shutil.copytree(served.folder, tmp_path / "home"))
+    for file in home.folder.glob(f"{name}*"):
+        file.unlink()
+    (home.folder / name).write_text("junk\n")
+    with pytest.raises(RegularsError, match=f"{home.folder / name}: .*; "), start_server(home):
+        pass
+    assert not list((home.folder / "serving").glob("*.log"))
+
+
+@pytest.mark.parametrize(
+    ("address", "said"),
+    [
+        ("http://foo", "that is not an address of Redis"),
+        ("redis://127.0.0.1:1/0", "event log redis://127.0.0.1:1/0: "),
+    ],
+)
+def test_an_event_log_that_does_not_open_is_said_before_anything_starts(
+    served: Home, monkeypatch: pytest.MonkeyPatch, address: str, said: str
+) -> None:
+    monkeypatch.setenv(EVENT_LOG, address)
+    with pytest.raises(EventLogFailed, match=said), start_server(served):
+        pass
 
 
 def test_a_taken_port_is_named(served: Home) -> None:
