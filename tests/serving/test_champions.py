@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
@@ -18,6 +19,10 @@ from openapi_page import described
 from facts.errors import DamagedFile, NotYet
 from facts.event_log import open_event_log
 from facts.home import Home
+from facts.lake import Lake
+from features.materialize import materialize, materialized_cutoff
+from features.snapshots import VECTORS
+from features.store import apply_definitions
 from features.vectors import HASH_LENGTH
 from scoring.answers import FeatureMismatch
 from scoring.model import Gate, TaskModel
@@ -187,6 +192,19 @@ class TestStore:
         assert response.status_code == 503
         reason = response.json()["error"]["reason"]
         assert reason == shown["error"]["reason"].replace(".regulars/online.db", str(store.online_store))
+
+    @pytest.mark.parametrize("place", [0, -1], ids=["oldest", "last"])
+    @pytest.mark.parametrize("damage", [Path.unlink, lambda path: path.write_bytes(path.read_bytes()[:100])])
+    def test_a_damaged_snapshot_is_named_and_the_store_stays(
+        self, store: Home, tmp_path: Path, place: int, damage: Callable[[Path], object]
+    ) -> None:
+        home = Home(shutil.copytree(store.folder, tmp_path / "home"))
+        materialize(apply_definitions(home), home, as_of=shop.CUTOFFS[0])
+        damaged = sorted(Lake(home.lake).path(VECTORS).glob("*.parquet"))[place]
+        damage(damaged)
+        with pytest.raises(DamagedFile, match=rf"{damaged}: .*; run `regulars features build` again"):
+            materialize(apply_definitions(home), home, as_of=shop.UNTIL)
+        assert materialized_cutoff(home) == shop.CUTOFFS[0]
 
     def test_a_store_that_was_never_materialized(self, store: Home) -> None:
         store.online_store.unlink()
