@@ -1,7 +1,7 @@
 """A trained model: a booster, its calibration, and what must hold of the features that it is given.
 
-On disk it is two files, `booster.ubj` (XGBoost's UBJSON) and `model.json`; nothing is unpickled. It imports nothing of
-this project, so that MLflow can carry this file with the model.
+On disk it is two files, `booster.ubj` (XGBoost's UBJSON) and `model.json`, which has the digest of both; nothing is
+unpickled. It imports nothing of this project, so that MLflow can carry this file with the model.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import xgboost
 
 BOOSTER_FILE, MODEL_FILE = "booster.ubj", "model.json"
-FORMAT = 1
+FORMAT = 2
 _MANY_ROWS = 1000  # below this, waking the other threads costs more than they save
 
 
@@ -127,6 +127,7 @@ def write_model(model: TaskModel, folder: Path) -> None:
     told |= {name: getattr(model, name) for name in ("task", "kind", "horizon_days", "features", "feature_hash")}
     told["booster_sha256"] = _sha256(folder / BOOSTER_FILE)
     told |= {"currency": model.currency, "gate": asdict(model.gate), "calibration": asdict(model.calibration)}
+    told["sha256"] = _digest(told)
     (folder / MODEL_FILE).write_text(json.dumps(told, indent=2), encoding="utf-8")
 
 
@@ -143,8 +144,11 @@ def read_model(folder: Path, *, version: str = "") -> TaskModel:
     path = folder / MODEL_FILE
     try:
         told = json.loads(path.read_text(encoding="utf-8"))
-        if told.pop("format") != FORMAT:
+        if told["format"] != FORMAT:
             raise UnusableModel(f"{path} has a format that this version does not read; train again")
+        if told.pop("sha256") != _digest(told):
+            raise _changed(path)
+        del told["format"]
         knots = told.pop("calibration")
         calibration = Calibration(
             method=knots["method"], raw=tuple(knots["raw"]), calibrated=tuple(knots["calibrated"])
@@ -153,7 +157,7 @@ def read_model(folder: Path, *, version: str = "") -> TaskModel:
         path = folder / BOOSTER_FILE
         # XGBoost trusts the file: a cut one may end the process, a changed one may score.
         if _sha256(path) != told.pop("booster_sha256"):
-            raise UnusableModel(f"damaged model file {path}: its content is not what was written; train again")
+            raise _changed(path)
         booster = xgboost.Booster(model_file=str(path))
         told["features"] = tuple(told["features"])
         model = TaskModel(**told, gate=gate, calibration=calibration, booster=booster, version=version)
@@ -164,6 +168,15 @@ def read_model(folder: Path, *, version: str = "") -> TaskModel:
             f"damaged model file {path}: it holds {booster.num_features()} features, not {len(model.features)}"
         )
     return model
+
+
+def _changed(path: Path) -> UnusableModel:
+    return UnusableModel(f"damaged model file {path}: its content is not what was written; train again")
+
+
+def _digest(told: dict[str, Any]) -> str:
+    """Return the digest of what a model file says, however it is laid out."""
+    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
 
 
 def _sha256(path: Path) -> str:

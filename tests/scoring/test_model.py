@@ -101,6 +101,17 @@ def test_a_booster_with_another_number_in_it_is_refused(model, tmp_path):
         read_model(tmp_path)
 
 
+@pytest.mark.parametrize(("wrote", "reads"), [("0.4", "0.5"), ('"at_least": 1', '"at_least": 2'), ('"b"', '"d"')])
+def test_a_model_file_with_something_else_in_it_is_refused(model, tmp_path, wrote, reads):
+    write_model(model, tmp_path)
+    path = tmp_path / MODEL_FILE
+    text = path.read_text()
+    assert wrote in text
+    path.write_text(text.replace(wrote, reads, 1))
+    with pytest.raises(UnusableModel, match=r"model\.json: its content is not what was written"):
+        read_model(tmp_path)
+
+
 def test_a_booster_of_other_features_is_refused(model, tmp_path):
     write_model(replace(model, features=FEATURES[:2]), tmp_path)
     with pytest.raises(UnusableModel, match="holds 3 features, not 2"):
