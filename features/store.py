@@ -81,11 +81,18 @@ def apply_definitions(home: Home) -> FeatureStore:
 def open_registered(home: Home) -> FeatureStore:
     """Open Feast's store over one home; register the definitions where there are none, or a stop left none.
 
-    So it is where somebody removed the online store: registering makes its tables anew.
+    So it is where somebody removed the online store: registering makes its tables anew. And where the home was moved or
+    copied: the registered places of the snapshots are absolute.
     """
     store = open_store(home)
     is_whole = store.list_feature_services() and (store.config.online_store.type != "sqlite" or _has_tables(home))
-    return store if is_whole else apply_definitions(home)
+    return store if is_whole and _is_of(store, home) else apply_definitions(home)
+
+
+def _is_of(store: FeatureStore, home: Home) -> bool:
+    """Return whether every registered table lies in this home's lake."""
+    lake = Lake(home.lake)
+    return all(source.path == str(lake.path(source.name)) for source in store.list_data_sources())
 
 
 def _has_tables(home: Home) -> bool:

@@ -6,6 +6,7 @@ import logging
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlsplit
 
 from facts.errors import RegularsError
 from facts.home import require_sqlite
@@ -69,13 +70,22 @@ def version_folder(home: Home, task: str, version: str) -> Path:
     label = f"regulars-{task}/{version}"
     try:
         place = _client(home).get_model_version_download_uri(f"regulars-{task}", version)
-        root = Path(download_artifacts(artifact_uri=place, tracking_uri=home.tracking_uri))
+        own = _own_folder(home, place)
+        root = own or Path(download_artifacts(artifact_uri=place, tracking_uri=home.tracking_uri))
     except (MlflowException, OSError) as error:
         raise UnusableChampion(label, f"its files cannot be had: {_first_line(error)}") from error
     folders = sorted(path.parent for path in root.rglob(MODEL_FILE))
     if not folders:
         raise UnusableChampion(label, f"there is no {MODEL_FILE} in {root}; train again")
     return folders[0]
+
+
+def _own_folder(home: Home, place: str) -> Path | None:
+    """Return this home's own copy of artifacts, None where it has none: MLflow's addresses do not move with it."""
+    parts = Path(unquote(urlsplit(place).path)).parts
+    below = (parts[index + 1 :] for index, part in enumerate(parts) if part == home.artifacts.name)
+    folders = (home.artifacts.joinpath(*rest) for rest in below if rest)
+    return next((folder for folder in folders if folder.is_dir()), None)
 
 
 def _client(home: Home) -> MlflowClient:

@@ -22,7 +22,7 @@ from facts.home import Home
 from facts.lake import Lake
 from features.materialize import materialize, materialized_cutoff
 from features.snapshots import VECTORS
-from features.store import apply_definitions
+from features.store import apply_definitions, open_registered
 from features.vectors import HASH_LENGTH
 from scoring.answers import FeatureMismatch
 from scoring.model import Gate, TaskModel
@@ -133,6 +133,23 @@ def test_files_that_are_gone(workshop: Home, enthrone: Enthrone) -> None:
         path.unlink()
     with pytest.raises(UnusableChampion, match=rf"regulars-repurchase/{version} cannot be served: .* train again"):
         read_champions(workshop)
+
+
+def test_a_home_that_was_copied_stands_alone(workshop: Home, enthrone: Enthrone, serve: Serve, tmp_path: Path) -> None:
+    enthrone("churn")
+    first = Home(shutil.copytree(workshop.folder, tmp_path / "artifacts" / "first"))
+    wrote = read_champions(first)
+    assert files_of(first, "churn").is_relative_to(first.artifacts)
+    materialize(open_registered(first), first, as_of=shop.CUTOFFS[0])
+    second = Home(first.folder.rename(tmp_path / "second"))
+    assert files_of(second, "churn").is_relative_to(second.artifacts)
+    materialize(open_registered(second), second, as_of=shop.UNTIL)
+    assert read_champions(second) == wrote
+    with serve(second) as client:
+        (result,) = client.post("/v1/score", json={"customer_ids": [shop.REGULAR_IDS[0]]}).json()["results"]
+    assert result["features_as_of"] == "2024-07-01T00:00:00Z"
+    sources = open_registered(second).list_data_sources()
+    assert {Path(source.path).parent for source in sources} == {second.lake}
 
 
 def copy(source: Path, target: Path) -> None:
