@@ -13,7 +13,7 @@ from facts.home import Home, require_sqlite
 from facts.lake import Lake, replace_file
 from features.lake_events import events_since
 from features.live import REACH
-from features.snapshots import ADVICE, SNAPSHOTS, VECTORS, last_cutoff
+from features.snapshots import SNAPSHOTS, VECTORS, last_cutoff
 from features.store import TTL, let_readers_pass, quietly
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def materialize(store: FeatureStore, home: Home, *, as_of: datetime, views: Sequ
     lake = Lake(home.lake)
     cutoff = last_cutoff(lake, as_of=as_of)
     for table in {VECTORS if view == SERVED_VIEW else SNAPSHOTS for view in views}:
-        lake.stored(table, advice=ADVICE)  # all its parts: Feast opens every file of the folder, and misses none
+        lake.stored(table)  # all its parts: Feast opens every file of the folder, and misses none
     require_sqlite(home.online_store, advice="remove it and run `regulars materialize` again")
     with quietly():
         end = cutoff + timedelta(microseconds=1)
