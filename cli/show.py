@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
 
 from rich.console import Console
 from rich.table import Table
@@ -70,10 +71,10 @@ def ingested(done: Ingested) -> None:
         console.print(f"note: {note}", highlight=False)
 
 
-def built(done: Built) -> None:
+def built(done: Built, *, zone: str) -> None:
     """Print the snapshots that stand."""
-    first, last = done.cutoffs[0], done.cutoffs[-1]
-    figures = (len(done.names), len(done.cutoffs), f"{first:%Y-%m-%d}", f"{last:%Y-%m-%d}", done.stored.rows)
+    first, last = (day_of(cutoff, zone) for cutoff in (done.cutoffs[0], done.cutoffs[-1]))
+    figures = (len(done.names), len(done.cutoffs), first, last, done.stored.rows)
     table(
         "Snapshots",
         [
@@ -90,14 +91,15 @@ def built(done: Built) -> None:
     )
 
 
-def measured(report: Mapping[str, Any], *, version: str) -> None:
+def measured(report: Mapping[str, Any], *, version: str, zone: str) -> None:
     """Print what was measured of a version on the test cutoff, beside its baselines."""
     estimates = report["estimates"]
     metrics = list(next(iter(estimates.values())))
     rows = [[metric, *[_estimate(measures[metric]) for measures in estimates.values()]] for metric in metrics]
+    tested = day_of(datetime.fromisoformat(report["test_cutoff"]), zone)
     title = (
         f"regulars-{report['task']}/{version}: next {report['horizon_days']} days, "
-        f"tested on {report['test_cutoff'][:10]}, {report['test_rows']:,} customers, 95 % intervals"
+        f"tested on {tested}, {report['test_rows']:,} customers, 95 % intervals"
     )
     table(title, ["metric", *estimates], rows, right=list(estimates))
     deciles = [
@@ -178,8 +180,13 @@ def _interval(row: Mapping[str, float], name: str) -> str:
     return _estimate({"value": row[name], "low": row[f"{name}_low"], "high": row[f"{name}_high"]})
 
 
+def day_of(instant: datetime, zone: str) -> str:
+    """Return the day of an instant on the clock of a zone."""
+    return f"{instant.astimezone(ZoneInfo(zone)):%Y-%m-%d}"
+
+
 def _period(shop: Shop) -> str:
-    return f"{shop.observed_from:%Y-%m-%d} to {shop.observed_until:%Y-%m-%d}"
+    return f"{day_of(shop.observed_from, shop.timezone)} to {day_of(shop.observed_until, shop.timezone)}"
 
 
 def _estimate(measured: Mapping[str, float]) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from cli import show
+from facts.errors import NotYet
 from facts.home import Home
 from facts.lake import Lake
 
@@ -81,7 +82,7 @@ def build_features(home: Home, *, step_days: int | None = None, engine: str = "d
         store = apply_definitions(home)
         views = sorted(view.name for view in store.list_feature_views())
         services = sorted(service.name for service in store.list_feature_services())
-    show.built(built)
+    show.built(built, zone=lake.shop().timezone)
     show.console.print(f"Feast views: {', '.join(views)}", highlight=False)
     show.console.print(f"Feast services: {', '.join(services)}", highlight=False)
     return built
@@ -114,7 +115,7 @@ def train(
             done = pipeline.train(plan, home, store, on_step=step, is_forced=is_forced)
         if not done.was_trained:
             show.console.print(f"regulars-{done.task}/{done.version} stands: same data, settings and seed")
-        show.measured(done.report, version=done.version)
+        show.measured(done.report, version=done.version, zone=Lake(home.lake).shop().timezone)
         trained.append(done)
     return trained
 
@@ -150,7 +151,11 @@ def score(home: Home, *, as_of: datetime | None, output: Path) -> None:
     at = Clock.of(lake.shop(), as_of=as_of).now()
     with show.working("Score") as step:
         step("champions")
-        models = read_champions(home)
+        try:
+            models = read_champions(home)
+        except NotYet:
+            _say_refused(home)
+            raise
         step("customers")
         frame = score_table(known_rows(lake, as_of=at), models, as_of=at, ttl=TTL)
         write_table(frame, output)
@@ -161,6 +166,18 @@ def score(home: Home, *, as_of: datetime | None, output: Path) -> None:
         [(status, int(count)) for status, count in counts.items()],
         right=["customers"],
     )
+
+
+def _say_refused(home: Home) -> None:
+    """Raise NotYet where there are versions and the gate refused them all: to train again would not help."""
+    from training.pipeline import read_versions
+
+    refused = read_versions(home) if home.has_tracking else []
+    if refused:
+        were = f"{len(refused)} version{' was' if len(refused) == 1 else 's were'} refused"
+        raise NotYet(
+            "champion of any task", advice=f"{were} by the gate: `regulars status` lists them, `regulars ui` says why"
+        )
 
 
 def serve_ui(home: Home, *, port: int) -> NoReturn:

@@ -7,6 +7,9 @@ Mitchell et al. (2019), "Model cards for model reporting".
 
 from __future__ import annotations
 
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
 from scoring.model import TaskModel
 from training.evaluation import MODEL, Evaluation
 from training.metrics import METRICS, Estimate
@@ -23,6 +26,10 @@ def model_card(result: Result) -> str:
     gains = model.booster.get_score(importance_type="total_gain")
     named = {model.features[int(key[1:])]: gain for key, gain in gains.items()}
     strongest = sorted(named, key=lambda name: -named[name])[:_SHOWN_FEATURES]
+
+    def day(instant: datetime) -> str:
+        return f"{instant.astimezone(ZoneInfo(shop.timezone)):%Y-%m-%d}"
+
     unit = f" (errors in {shop.currency})" if task.kind == "amount" else ""
     return f"""## {model.registered_name}, next {horizon.days} days
 
@@ -32,12 +39,12 @@ def model_card(result: Result) -> str:
 
 ### How it was made
 
-- **Shop** {shop.name}, observed {shop.observed_from:%Y-%m-%d} to {shop.observed_until:%Y-%m-%d}.
+- **Shop** {shop.name}, observed {day(shop.observed_from)} to {day(shop.observed_until)}.
 - **Horizon** {horizon.days} days: {horizon.reason}.
 - **Trained** on {len(result.train_rows.frame):,} customer-cutoffs, {len(splits.train)} cutoffs \
-from {splits.train[0]:%Y-%m-%d} to {splits.train[-1]:%Y-%m-%d}; \
-validated on {", ".join(f"{fold.validation:%Y-%m-%d}" for fold in splits.folds)}; \
-tested once on {splits.test:%Y-%m-%d}, {len(evaluation.actual):,} customers.
+from {day(splits.train[0])} to {day(splits.train[-1])}; \
+validated on {", ".join(day(fold.validation) for fold in splits.folds)}; \
+tested once on {day(splits.test)}, {len(evaluation.actual):,} customers.
 - **Answers for** customers with at least {model.gate.at_least:g} of these: {model.gate.said}.
 - **Search** ended by the {found.ended_by}; mean validation {task.search_metric} {found.value:.4f} \
 ({", ".join(f"{value:.4f}" for value in found.fold_values)}).

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
@@ -31,6 +32,17 @@ def test_a_shop_without_orders_is_refused_and_nothing_is_written(empty_home):
     with pytest.raises(GateFailed, match="valid orders: needed at least 1, found 0"):
         _shop(empty_home, [], days=100)
     assert not (empty_home.lake / "manifest.json").exists()
+
+
+def test_days_are_the_shops_own(run_regulars, empty_home):
+    made = delivery(rows_of(_every(3, 30, until=60)))
+    midnight = at(60) - timedelta(hours=1)
+    shop = replace(
+        made.shop, timezone="Europe/Berlin", observed_from=EPOCH - timedelta(hours=1), observed_until=midnight
+    )
+    ingest(replace(made, shop=shop), Lake(empty_home.lake))
+    said = run_regulars("status", home=empty_home).out
+    assert f"{EPOCH:%Y-%m-%d} to {at(60):%Y-%m-%d}" in said
 
 
 @pytest.mark.parametrize(

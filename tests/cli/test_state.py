@@ -94,6 +94,14 @@ def test_damaged_state_is_named(run_regulars, copied, name, command):
     assert "Traceback" not in ran.err
 
 
+def test_where_every_version_was_refused_score_says_so(run_regulars, copied):
+    with closing(sqlite3.connect(copied.folder / "mlflow.db")) as connection, connection:
+        connection.execute("DELETE FROM registered_model_aliases")
+    ran = run_regulars("score", "--output", "scores.csv", home=copied)
+    assert ran.code == 2
+    assert "there is no champion of any task yet; 3 versions were refused by the gate: `regulars status`" in ran.err
+
+
 @pytest.mark.parametrize("name", ["online.db", "registry.db"])
 def test_what_was_removed_is_made_anew(run_regulars, copied, name):
     """As the advice about a damaged one says."""
