@@ -22,6 +22,8 @@ from urllib.parse import urlsplit
 from pydantic_core import from_json
 
 from facts.event_log.records import (
+    NOTHING_ACKNOWLEDGED,
+    NOTHING_READ,
     Appended,
     Event,
     EventLogFailed,
@@ -138,12 +140,12 @@ class RedisLog:
         found: dict[str, list[Event]] = {customer_id: [] for customer_id in customer_ids}
         # Nothing is received before it happens, so the index bounds the search from below too.
         first, end = to_microseconds(since), f"({to_microseconds(known_before)}"
-        with _failures(self.place):
+        with _failures(self.place, what_of_it=NOTHING_READ):
             asked = self._client.pipeline(transaction=False)
             for customer_id in found:
                 asked.zrangebyscore(_OF + customer_id, first, end)
             message_ids = [message_id for ids in asked.execute() for message_id in ids]
-        for event in self._events(message_ids):
+        for event in self._events(message_ids, what_of_it=NOTHING_READ):
             if event.occurred_at >= since:
                 found[event.customer_id].append(event)
         for events in found.values():
@@ -195,10 +197,10 @@ class RedisLog:
             verdicts: list[int] = self._append(keys=keys, args=["waiting" if where == _WAITING else "drained", *told])
         return verdicts
 
-    def _events(self, message_ids: Sequence[str]) -> list[Event]:
+    def _events(self, message_ids: Sequence[str], *, what_of_it: str = NOTHING_ACKNOWLEDGED) -> list[Event]:
         if not message_ids:
             return []
-        with _failures(self.place):
+        with _failures(self.place, what_of_it=what_of_it):
             told = self._client.hmget(_EVENTS, message_ids)
         # An event that was pruned between the two questions is not there.
         return [
@@ -217,13 +219,13 @@ class RedisLog:
 
 
 @contextmanager
-def _failures(place: str) -> Iterator[None]:
+def _failures(place: str, *, what_of_it: str = NOTHING_ACKNOWLEDGED) -> Iterator[None]:
     from redis.exceptions import RedisError
 
     try:
         yield
     except (RedisError, ValueError) as error:  # an address that is none is a ValueError
-        advice = "nothing was acknowledged; see that the server runs and REGULARS_EVENT_LOG names it"
+        advice = f"{what_of_it}; see that the server runs and REGULARS_EVENT_LOG names it"
         raise EventLogFailed(place, str(error).rstrip("."), advice=advice) from error
 
 

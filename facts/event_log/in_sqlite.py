@@ -20,6 +20,8 @@ from threading import Lock
 from pydantic_core import from_json
 
 from facts.event_log.records import (
+    NOTHING_ACKNOWLEDGED,
+    NOTHING_READ,
     Appended,
     Event,
     EventLogFailed,
@@ -120,7 +122,7 @@ class SqliteLog:
         """Return each customer's events, by when they happened."""
         happened, known = to_microseconds(since), to_microseconds(known_before)
         # Nothing is received before it happens, so the index bounds the search from below too.
-        rows = self._read(_RECENT, (json.dumps(list(customer_ids)), happened, known, happened))
+        rows = self._read(_RECENT, (json.dumps(list(customer_ids)), happened, known, happened), what_of_it=NOTHING_READ)
         found: dict[str, list[Event]] = {customer_id: [] for customer_id in customer_ids}
         for row in rows:
             found[row[1]].append(_event_of(row))
@@ -162,8 +164,10 @@ class SqliteLog:
                 if self._writer.in_transaction:
                     self._writer.execute("ROLLBACK")
 
-    def _read(self, query: str, parameters: tuple[object, ...]) -> list[tuple[str, str, str, int, int, str, int]]:
-        with self._reading, _failures(self.path):
+    def _read(
+        self, query: str, parameters: tuple[object, ...], *, what_of_it: str = NOTHING_ACKNOWLEDGED
+    ) -> list[tuple[str, str, str, int, int, str, int]]:
+        with self._reading, _failures(self.path, what_of_it=what_of_it):
             return self._reader.execute(query, parameters).fetchall()
 
     def _in_chunks(self, statement: str, bound: int) -> int:
@@ -177,11 +181,11 @@ class SqliteLog:
 
 
 @contextmanager
-def _failures(path: Path) -> Iterator[None]:
+def _failures(path: Path, *, what_of_it: str = NOTHING_ACKNOWLEDGED) -> Iterator[None]:
     try:
         yield
     except sqlite3.Error as error:
-        advice = "nothing was acknowledged; see that the disk is not full and no other program holds the file"
+        advice = f"{what_of_it}; see that the disk is not full and no other program holds the file"
         raise EventLogFailed(path, error, advice=advice) from error
 
 

@@ -13,6 +13,8 @@ from facts.errors import RegularsError
 
 KEPT_DAYS = 30
 TAKEN = "message_id already used by another message"
+# What a log that fails has left undone, where something came in and where somebody asked.
+NOTHING_ACKNOWLEDGED, NOTHING_READ = "nothing was acknowledged", "the last events could not be read"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _ENCODER = json.JSONEncoder(sort_keys=True, ensure_ascii=False, allow_nan=False, separators=(",", ":"))

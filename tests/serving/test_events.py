@@ -240,6 +240,7 @@ def test_no_body_breaks_the_service(client: TestClient, body: Any) -> None:
         assert response.json()["error"]["reason"]
 
 
+@pytest.mark.usefixtures("champions")
 class TestLogs:
     def test_a_log_that_cannot_be_written_is_503_and_nothing_is_acknowledged(
         self, home: Home, tmp_path: Path, serve: Serve
@@ -250,7 +251,14 @@ class TestLogs:
             server.kill()
             response = client.post("/v1/events", json={"batch": [track("m-2")]})
             assert response.status_code == 503
-            assert response.json()["error"]["reason"].startswith(f"event log {server.address}: ")
+            reason = response.json()["error"]["reason"]
+            assert reason.startswith(f"event log {server.address}: ")
+            assert "nothing was acknowledged" in reason
+            response = client.post("/v1/score", json={"customer_ids": [ANN]})
+            assert response.status_code == 503
+            reason = response.json()["error"]["reason"]
+            assert "the last events could not be read" in reason
+            assert "acknowledged" not in reason
             assert client.get("/readyz").status_code == 503
             server.start()
             told = send(client, track(), track("m-2"))
