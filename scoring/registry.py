@@ -54,8 +54,11 @@ def read_champion(home: Home, task: str) -> TaskModel | None:
         Its files are missing or damaged; the message names them.
     """
     version = champion_version(home, task)
-    if version is None:
-        return None
+    return None if version is None else read_version(home, task, version)
+
+
+def read_version(home: Home, task: str, version: str) -> TaskModel:
+    """Return a registered version of a task; raise UnusableChampion where its files are missing or damaged."""
     try:
         return read_model(version_folder(home, task, version), version=version)
     except UnusableModel as error:

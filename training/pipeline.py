@@ -12,7 +12,7 @@ from facts.lake import Lake, Shop
 from features.inputs import input_hash
 from features.snapshots import SNAPSHOTS
 from scoring.model import Calibration, TaskModel
-from scoring.registry import UnusableChampion, champion_version, read_champion
+from scoring.registry import UnusableChampion, champion_version, read_champion, read_version
 from training import tracking
 from training.calibration import fit_calibration
 from training.card import model_card
@@ -68,7 +68,7 @@ def train(
 def _standing(plan: Plan, home: Home, client: MlflowClient, *, key: str) -> Trained | None:
     name = f"regulars-{plan.task.name}"
     known = tracking.version_of_key(client, name, key)
-    if known is None:
+    if known is None or not _is_usable(home, plan.task.name, str(known.version)):
         return None
     report = tracking.read_report(client, known)
     tracking.finish(client, known)
@@ -81,6 +81,14 @@ def _standing(plan: Plan, home: Home, client: MlflowClient, *, key: str) -> Trai
         was_trained=False,
         report=report,
     )
+
+
+def _is_usable(home: Home, task: str, version: str) -> bool:
+    try:
+        read_version(home, task, version)
+    except UnusableChampion:
+        return False
+    return True
 
 
 def _train_anew(

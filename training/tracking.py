@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from facts.errors import RegularsError
 from facts.home import PROJECT, Home, require_sqlite
 from scoring.model import TaskModel, write_model
 from training.dataset import TrainingSet
@@ -30,6 +31,16 @@ if TYPE_CHECKING:
 KEY_TAG = "regulars.training_key"
 REPORT = "report.json"
 _INPUT_EXAMPLE_ROWS = 3
+
+
+class MovedHome(RegularsError):  # noqa: N818 - reads as the sentence it prints
+    """A home that was copied or moved after something was trained in it."""
+
+    def __init__(self, kept: str, place: str, database: Path) -> None:
+        super().__init__(
+            f"MLflow keeps the artifacts of this home's models in {kept}, not in {place}: the home was moved; "
+            f"move it back to train in it, or remove {database} and begin anew"
+        )
 
 
 @contextmanager
@@ -54,13 +65,22 @@ def tracked(home: Home) -> Iterator[MlflowClient]:
 
 
 def experiment_id(client: MlflowClient, home: Home, name: str, *, description: str) -> str:
-    """Return the experiment of a task, made at first use."""
+    """Return the experiment of a task, made at first use.
+
+    Raises
+    ------
+    MovedHome
+        Its artifacts lie in another home: what is trained here would be written there.
+    """
+    place = (home.artifacts / name).as_uri()
     found = client.get_experiment_by_name(name)
     if found is not None:
+        if found.artifact_location != place:
+            raise MovedHome(found.artifact_location, place, home.folder / "mlflow.db")
         return str(found.experiment_id)
     # The kind lets MLflow's pages open on runs and models rather than on traces of language models.
     tags = {"mlflow.note.content": description, "mlflow.experimentKind": "custom_model_development"}
-    return str(client.create_experiment(name, artifact_location=(home.artifacts / name).as_uri(), tags=tags))
+    return str(client.create_experiment(name, artifact_location=place, tags=tags))
 
 
 def version_of_key(client: MlflowClient, name: str, key: str) -> ModelVersion | None:

@@ -19,6 +19,12 @@ def copied(demo, tmp_path) -> Home:
     return home
 
 
+def test_a_home_that_was_moved_is_not_trained_in(run_regulars, copied):
+    ran = run_regulars("train", "churn", "--trials", "0", "--force", home=copied)
+    assert ran.code == 2
+    assert f"remove {copied.folder / 'mlflow.db'} and begin anew" in ran.err
+
+
 def test_too_long_a_horizon_names_the_gate(run_regulars, copied):
     before = sorted(path.name for path in copied.search.iterdir())
     ran = run_regulars("train", "clv", "--horizon-days", "300", home=copied)
@@ -55,19 +61,13 @@ def test_a_damaged_manifest_is_named(run_regulars, copied):
 
 
 @pytest.mark.parametrize("name", ["booster.ubj", "model.json"])
-def test_a_damaged_model_is_named(run_regulars, demo, tmp_path, name):
-    """MLflow's artifact addresses are absolute: damage the demo's own files, and mend them after."""
+def test_a_damaged_model_is_named(run_regulars, copied, tmp_path, name):
     from scoring.registry import champion_version
 
-    assert champion_version(demo.home, "repurchase") == "1"
-    kept = {path: path.read_bytes() for path in demo.home.artifacts.rglob(name)}
-    try:
-        for path in kept:
-            path.write_bytes(b"not a model")
-        ran = run_regulars("score", "--output", str(tmp_path / "scores.parquet"), home=demo.home)
-    finally:
-        for path, content in kept.items():
-            path.write_bytes(content)
+    assert champion_version(copied, "repurchase") == "1"
+    for path in copied.artifacts.rglob(name):
+        path.write_bytes(b"not a model")
+    ran = run_regulars("score", "--output", str(tmp_path / "scores.parquet"), home=copied)
     assert ran.code == 2
     assert name in ran.err
     assert "Traceback" not in ran.err
