@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import sqlite3
+import time
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from threading import Lock
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
@@ -24,7 +27,7 @@ from scoring.answers import FeatureMismatch, FeatureRows, places
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from feast import FeatureStore
+    from feast import FeatureService, FeatureStore
     from feast.protos.feast.serving.ServingService_pb2 import GetOnlineFeaturesResponse
     from numpy.typing import NDArray
 
@@ -34,6 +37,7 @@ if TYPE_CHECKING:
 
 SERVICE, VIEW = "regulars-online", "customer_vector"
 ADVICE = "run `regulars materialize`"
+LOOK_AGAIN_SECONDS = 1.0
 NOBODY = ""  # an id that no customer has: empty ids are refused at the door
 
 
@@ -64,31 +68,39 @@ class OtherVectors(RegularsError):  # noqa: N818
         )
 
 
+@dataclass(frozen=True, slots=True)
+class _View:
+    """Feast's registry as it was read: the service, the inputs, and the features of every list of vectors."""
+
+    store: FeatureStore
+    service: FeatureService
+    inputs: Inputs
+    lists: Mapping[str, tuple[str, ...]]
+
+
 class OnlineFeatures:
-    """What is known of customers now: the online store's snapshot, and the event log's last events."""
+    """What is known of customers now: the online store's snapshot, and the event log's last events.
 
-    def __init__(self, store: FeatureStore, log: EventLog, shop: Shop, home: Home) -> None:
-        from feast.errors import FeastObjectNotFoundException
+    A shop that has something for the first time has more features with its next snapshot. The registry is read anew
+    when the first vector of another list is met; while they are written, old vectors are read by their own list.
+    """
 
-        self._store, self._log, self._home, self._place = store, log, home, home.online_store
+    def __init__(self, home: Home, log: EventLog, shop: Shop) -> None:
+        self._home, self._log, self._place = home, log, home.online_store
         self._zone = ZoneInfo(shop.timezone)
-        try:
-            self._service = store.get_feature_service(SERVICE)
-            self._hash: str = store.get_feature_view(VIEW).tags.get("feature_hash", "")
-        except FeastObjectNotFoundException:
-            raise NotYet(f"feature service {SERVICE!r} in Feast's registry", advice=ADVICE) from None
-        registered = {field.name for view in store.list_feature_views() for field in view.features}
-        names = tuple(name for name in NAMES if name in registered)
-        if feature_hash(names) != self._hash:
-            raise FeatureMismatch("the catalog", feature_hash(names), self._hash, where="Feast's registry")
-        # What happens is answered before the lake has it: all live features, not only those the shop had so far.
-        self.inputs = Inputs.of(names, LIVE_NEEDS)
+        self._view = _read_registry(home, {})
+        self._looking, self._looked_at = Lock(), time.monotonic()
 
     @classmethod
     def open(cls, home: Home, log: EventLog) -> OnlineFeatures:
         """Open the store of a home; raise NotYet where nothing was materialized."""
         require_store(home)
-        return cls(open_store(home), log, Lake(home.lake).shop(), home)
+        return cls(home, log, Lake(home.lake).shop())
+
+    @property
+    def inputs(self) -> Inputs:
+        """The inputs that models are given."""
+        return self._view.inputs
 
     def read(self, customer_ids: Sequence[str], *, at: datetime) -> FeatureRows:
         """Read what is known of different customers at an instant, in their order.
@@ -102,24 +114,37 @@ class OnlineFeatures:
         EventLogFailed
             The event log does not answer.
         """
-        snapshot, as_of = self._snapshot(customer_ids)
+        view = self._view
+        try:
+            snapshot, as_of = self._snapshot(view, customer_ids)
+        except OtherVectors:
+            view = self._look_again(view)
+            snapshot, as_of = self._snapshot(view, customer_ids)
         events = self._log.recent(customer_ids, since=at - REACH, known_before=at)
         for row, customer in enumerate(customer_ids):
             if as_of[row] is None and any(event.event == ORDER_COMPLETED for event in events.get(customer, ())):
                 as_of[row] = materialized_cutoff(self._home)  # a first order since: it knows nothing of the customer
-        matrix = self.inputs.matrix(
+        matrix = view.inputs.matrix(
             snapshot,
             [cutoff if cutoff is not None and cutoff <= at else None for cutoff in as_of],
             [events.get(customer, ()) for customer in customer_ids],
             at=[at] * len(customer_ids),
             zone=self._zone,
         )
-        return FeatureRows(customer_ids=customer_ids, features=self.inputs.names, matrix=matrix, features_as_of=as_of)
+        return FeatureRows(customer_ids=customer_ids, features=view.inputs.names, matrix=matrix, features_as_of=as_of)
 
-    def _snapshot(self, customer_ids: Sequence[str]) -> tuple[NDArray[np.float32], list[datetime | None]]:
-        column = self._column(customer_ids)
-        width = len(self.inputs.snapshot)
-        matrix = np.full((len(customer_ids), width), np.nan, dtype=np.float32)
+    def _look_again(self, seen: _View) -> _View:
+        """Read the registry anew, unless another thread just did; at most every few seconds."""
+        with self._looking:
+            if self._view is seen and time.monotonic() - self._looked_at > LOOK_AGAIN_SECONDS:
+                self._looked_at = time.monotonic()
+                self._view = _read_registry(self._home, seen.lists)
+            return self._view
+
+    def _snapshot(self, view: _View, customer_ids: Sequence[str]) -> tuple[NDArray[np.float32], list[datetime | None]]:
+        column = self._column(view, customer_ids)
+        place = {name: index for index, name in enumerate(view.inputs.snapshot)}
+        matrix = np.full((len(customer_ids), len(place)), np.nan, dtype=np.float32)
         as_of: list[datetime | None] = [None] * len(customer_ids)
         for row, (value, stamp) in enumerate(zip(column.values, column.event_timestamps, strict=True)):
             if not value.bytes_val:
@@ -128,23 +153,45 @@ class OnlineFeatures:
                 known, vector = unpack(value.bytes_val)
             except ValueError as error:
                 raise DamagedFile(self._place, f"a vector that is none: {error}", advice=ADVICE) from error
-            if known != self._hash:
-                raise OtherVectors(known, self._hash)
-            if len(vector) != width:
-                reason = f"a vector of {len(vector)} features, the registry has {width}"
+            names = view.lists.get(known)
+            if names is None:
+                raise OtherVectors(known, feature_hash(view.inputs.snapshot))
+            if len(vector) != len(names):
+                reason = f"a vector of {len(vector)} features, its list has {len(names)}"
                 raise DamagedFile(self._place, reason, advice=ADVICE)
-            matrix[row] = vector
+            if names == view.inputs.snapshot:
+                matrix[row] = vector
+            else:
+                held = {place[name]: value for name, value in zip(names, vector, strict=True) if name in place}
+                matrix[row, list(held)] = list(held.values())
             as_of[row] = stamp.ToDatetime(tzinfo=UTC)
         return matrix, as_of
 
-    def _column(self, customer_ids: Sequence[str]) -> GetOnlineFeaturesResponse.FeatureVector:
+    def _column(self, view: _View, customer_ids: Sequence[str]) -> GetOnlineFeaturesResponse.FeatureVector:
         # Feast's proto rather than its to_dict: that one boxes every value and drops fractions of a second.
         try:
             entities = {"customer_id": list(customer_ids)}
-            proto = self._store.get_online_features(features=self._service, entity_rows=entities).proto
+            proto = view.store.get_online_features(features=view.service, entity_rows=entities).proto
         except sqlite3.Error as error:
             raise DamagedFile(self._place, str(error), advice=ADVICE) from error
         return dict(zip(proto.metadata.feature_names.val, proto.results, strict=True))[VECTOR]
+
+
+def _read_registry(home: Home, earlier: Mapping[str, tuple[str, ...]]) -> _View:
+    from feast.errors import FeastObjectNotFoundException
+
+    store = open_store(home)
+    try:
+        service = store.get_feature_service(SERVICE)
+        expected: str = store.get_feature_view(VIEW).tags.get("feature_hash", "")
+    except FeastObjectNotFoundException:
+        raise NotYet(f"feature service {SERVICE!r} in Feast's registry", advice=ADVICE) from None
+    registered = {field.name for view in store.list_feature_views() for field in view.features}
+    names = tuple(name for name in NAMES if name in registered)
+    if feature_hash(names) != expected:
+        raise FeatureMismatch("the catalog", feature_hash(names), expected, where="Feast's registry")
+    # What happens is answered before the lake has it: all live features, not only those the shop had so far.
+    return _View(store, service, Inputs.of(names, LIVE_NEEDS), {**earlier, expected: names})
 
 
 def open_online(home: Home, log: EventLog, champions: Mapping[str, TaskModel], *, at: datetime) -> OnlineFeatures:

@@ -21,6 +21,7 @@ from facts.home import PROJECT, Home
 from facts.lake import Lake
 from serving.champions import read_champions
 from serving.clock import AS_OF, Clock, as_of_from_environment
+from serving.lifeline import SUPERVISED
 from serving.online import open_online, require_not_later, require_store
 
 if TYPE_CHECKING:
@@ -153,6 +154,7 @@ def _environment(home: Home, *, as_of: datetime | None, workers: int) -> dict[st
         "BENTOML_CONFIG_OPTIONS": f"services.Regulars.workers={workers}",
         "PYTHONPATH": os.pathsep.join(filter(None, [str(PROJECT), os.environ.get("PYTHONPATH")])),
         "PYTHONUNBUFFERED": "1",
+        SUPERVISED: "1",
     }
     return environment | ({AS_OF: as_of.isoformat()} if as_of is not None else {})
 

@@ -25,6 +25,7 @@ from serving.champions import read_champions
 from serving.clock import Clock, as_of_from_environment
 from serving.door import ROUTE, Door, refusal
 from serving.events import EVENTS_ROUTE, EventBatch, EventsResponse, received_now, take_in
+from serving.lifeline import end_with_supervisor
 from serving.online import NOBODY, OnlineFeatures, open_online
 from serving.openapi import Documented
 from serving.respond import respond
@@ -61,6 +62,7 @@ class Regulars:
         RegularsError
             There is nothing to serve, or it does not fit together.
         """
+        end_with_supervisor()
         home = Home.from_environment()
         shop = Lake(home.lake).shop()
         self._clock, self._currency = Clock.of(shop, as_of=as_of_from_environment()), shop.currency

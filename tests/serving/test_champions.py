@@ -16,10 +16,12 @@ import pytest
 from corner_shop import Serve
 from openapi_page import described
 
+from facts.drain import drain
 from facts.errors import DamagedFile, NotYet
 from facts.event_log import open_event_log
 from facts.home import Home
 from facts.lake import Lake
+from features.build import build_snapshots
 from features.materialize import materialize, materialized_cutoff
 from features.snapshots import VECTORS
 from features.store import apply_definitions, open_registered
@@ -28,6 +30,7 @@ from scoring.answers import FeatureMismatch
 from scoring.model import Gate, TaskModel
 from scoring.registry import UnusableChampion, champion_version, version_folder
 from serving.champions import read_champions
+from serving.clock import TICK
 from serving.online import OnlineFeatures
 from serving.schema import TASKS
 
@@ -156,6 +159,41 @@ def copy(source: Path, target: Path) -> None:
     """Copy a database that others may have open."""
     with closing(sqlite3.connect(source)) as old, closing(sqlite3.connect(target)) as new:
         old.backup(new)
+
+
+def test_what_a_shop_has_for_the_first_time_needs_no_new_start(
+    workshop: Home, enthrone: Enthrone, serve: Serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A first refund gives the shop features of returns: its next vectors are of another list."""
+    monkeypatch.setattr("serving.online.LOOK_AGAIN_SECONDS", 0)
+    enthrone("churn")
+    home = Home(shutil.copytree(workshop.folder, tmp_path / "home"))
+    materialize(open_registered(home), home, as_of=shop.UNTIL)
+    who, other = shop.REGULAR_IDS[:2]
+
+    def ask() -> list[dict[str, object]]:
+        body = {"customer_ids": [who, other], "features": True}
+        results = client.post("/v1/score", json=body).json()["results"]
+        assert [result["status"] for result in results] == ["ok", "ok"]
+        return [result["features"] for result in results]
+
+    with serve(home) as client:
+        assert "return_count_90d" not in ask()[0]
+        told = {"type": "track", "userId": who, "properties": {"order_id": "new", "total": 3, "currency": "EUR"}}
+        batch = [told | {"messageId": event, "event": event} for event in ("Order Completed", "Order Refunded")]
+        assert client.post("/v1/events", json={"batch": batch}).json()["accepted"] == 2
+        shutil.copy(home.online_store, tmp_path / "before.db")
+        drain(open_event_log(home), Lake(home.lake), shop.UNTIL + TICK)
+        build_snapshots(Lake(home.lake))
+        materialize(apply_definitions(home), home, as_of=shop.UNTIL)
+        assert [features["return_count_90d"] for features in ask()] == [0, 0]
+        with closing(sqlite3.connect(home.online_store)) as now:  # half way: one customer's vector is not written yet
+            now.execute("ATTACH ? AS before", [str(tmp_path / "before.db")])
+            key = "SELECT entity_key FROM regulars_customer_vector ORDER BY entity_key LIMIT 1"
+            value = "SELECT value FROM before.regulars_customer_vector AS b WHERE b.entity_key = o.entity_key"
+            now.execute(f"UPDATE regulars_customer_vector AS o SET value = ({value}) WHERE entity_key != ({key})")  # noqa: S608
+            now.commit()
+        assert None in [features["return_count_90d"] for features in ask()]
 
 
 class TestStore:

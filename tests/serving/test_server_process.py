@@ -52,6 +52,15 @@ def test_it_answers_as_of_an_instant_and_leaves_nothing_running(served: Home) ->
     assert "Traceback" not in server.log.read_text()
 
 
+def test_workers_end_with_a_supervisor_that_was_killed(served: Home) -> None:
+    with start_server(served) as server:
+        workers = workers_of(server.pid)
+        assert workers
+        psutil.Process(server.pid).kill()
+        _gone, alive = psutil.wait_procs(workers, timeout=20)
+    assert not alive
+
+
 def test_in_the_foreground_a_signal_ends_it(served: Home) -> None:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -89,7 +98,7 @@ def test_nothing_to_serve_is_said_before_anything_starts(stock: Home, tmp_path: 
 
 @pytest.mark.parametrize("name", ["events.db", "online.db", "registry.db"])
 def test_damaged_state_is_said_before_anything_starts(served: Home, tmp_path: Path, name: str) -> None:
-    home = Home(shutil.copytree(served.folder, tmp_path / "home"))
+    home = Home(shutil.copytree(served.folder, tmp_path / "home", ignore=shutil.ignore_patterns("*.log")))
     for file in home.folder.glob(f"{name}*"):
         file.unlink()
     (home.folder / name).write_text("junk\n")
