@@ -54,9 +54,10 @@ def train(
     """
     lake = Lake(home.lake)
     key = plan.key(lake)
-    if home.has_tracking and not is_forced:
+    if home.has_tracking:
         with tracking.tracked(home) as client:
-            stands = _standing(plan, home, client, key=key)
+            tracking.require_unmoved(client, home, f"regulars-{plan.task.name}")
+            stands = None if is_forced else _standing(plan, home, client, key=key)
         if stands is not None:
             return stands
     on_step("training set")

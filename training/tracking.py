@@ -65,22 +65,24 @@ def tracked(home: Home) -> Iterator[MlflowClient]:
 
 
 def experiment_id(client: MlflowClient, home: Home, name: str, *, description: str) -> str:
-    """Return the experiment of a task, made at first use.
-
-    Raises
-    ------
-    MovedHome
-        Its artifacts lie in another home: what is trained here would be written there.
-    """
-    place = (home.artifacts / name).as_uri()
+    """Return the experiment of a task, made at first use."""
     found = client.get_experiment_by_name(name)
     if found is not None:
-        if found.artifact_location != place:
-            raise MovedHome(found.artifact_location, place, home.folder / "mlflow.db")
         return str(found.experiment_id)
     # The kind lets MLflow's pages open on runs and models rather than on traces of language models.
     tags = {"mlflow.note.content": description, "mlflow.experimentKind": "custom_model_development"}
-    return str(client.create_experiment(name, artifact_location=place, tags=tags))
+    return str(client.create_experiment(name, artifact_location=_place(home, name), tags=tags))
+
+
+def require_unmoved(client: MlflowClient, home: Home, name: str) -> None:
+    """Raise MovedHome where an experiment's artifacts lie in another home: what is trained would be written there."""
+    found = client.get_experiment_by_name(name)
+    if found is not None and found.artifact_location != _place(home, name):
+        raise MovedHome(found.artifact_location, _place(home, name), home.folder / "mlflow.db")
+
+
+def _place(home: Home, name: str) -> str:
+    return (home.artifacts / name).as_uri()
 
 
 def version_of_key(client: MlflowClient, name: str, key: str) -> ModelVersion | None:

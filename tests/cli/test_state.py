@@ -20,7 +20,7 @@ def copied(demo, tmp_path) -> Home:
 
 
 def test_a_home_that_was_moved_is_not_trained_in(run_regulars, copied):
-    ran = run_regulars("train", "churn", "--trials", "0", "--force", home=copied)
+    ran = run_regulars("train", "churn", "--trials", "0", home=copied)
     assert ran.code == 2
     assert f"remove {copied.folder / 'mlflow.db'} and begin anew" in ran.err
 
