@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -40,13 +42,26 @@ def materialize(store: FeatureStore, home: Home, *, as_of: datetime, views: Sequ
     for table in {VECTORS if view == SERVED_VIEW else SNAPSHOTS for view in views}:
         lake.stored(table)  # all its parts: Feast opens every file of the folder, and misses none
     require_sqlite(home.online_store, advice="remove it and run `regulars materialize` again")
-    with quietly():
+    with quietly(), _without_collector():
         end = cutoff + timedelta(microseconds=1)
         store.materialize(start_date=cutoff - TTL, end_date=end, feature_views=list(views))
     let_readers_pass(home)
-    seed_events(home, cutoff=cutoff)
+    with _without_collector():
+        seed_events(home, cutoff=cutoff)
     replace_file(home.folder / ONLINE_NOTE, json.dumps({"features_as_of": cutoff.isoformat()}))
     return cutoff
+
+
+@contextmanager
+def _without_collector() -> Iterator[None]:
+    """Leave the garbage collector out: among a hundred thousand messages without cycles it would look for some."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def seed_events(home: Home, *, cutoff: datetime) -> int:

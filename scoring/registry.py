@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
@@ -32,9 +33,9 @@ def champion_version(home: Home, task: str) -> str | None:
     """Return the version that a task's alias `champion` names now, None where it names none."""
     from mlflow.exceptions import MlflowException
 
-    _hush_mlflow()
     if not home.has_tracking:  # opening it would make an empty registry
         return None
+    _hush_mlflow()
     require_sqlite(home.folder / "mlflow.db", advice="remove it and train again")
     try:
         version = _client(home).get_model_version_by_alias(f"regulars-{task}", ALIAS)
@@ -105,3 +106,6 @@ def _hush_mlflow() -> None:
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     for name in ("mlflow", "alembic"):
         logging.getLogger(name).setLevel(logging.ERROR)
+    import mlflow  # noqa: F401 - it turns on the warnings of its own modules, for developers
+
+    warnings.filterwarnings("ignore", module=r"mlflow\.")
