@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from cli import show
-from facts.errors import NotYet
+from facts.errors import NotYet, counted
 from facts.home import Home
 from facts.lake import Lake
 
@@ -174,7 +174,7 @@ def _say_refused(home: Home) -> None:
 
     refused = read_versions(home) if home.has_tracking else []
     if refused:
-        were = f"{len(refused)} version{' was' if len(refused) == 1 else 's were'} refused"
+        were = f"{counted(len(refused), 'version')} {'was' if len(refused) == 1 else 'were'} refused"
         raise NotYet(
             "champion of any task", advice=f"{were} by the gate: `regulars status` lists them, `regulars ui` says why"
         )

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
+from facts.errors import counted
 from facts.lake import Lake
 from features.catalog import BY_NAME, FEATURES, Feature
 from features.inputs import Inputs
@@ -112,7 +113,7 @@ def window_of(feature: Feature | LiveFeature) -> str:
 
 def _in_words(window: timedelta) -> str:
     count, unit = (window.days, "day") if window >= timedelta(days=1) else (window // timedelta(minutes=1), "minute")
-    return f"{count} {unit}{'' if count == 1 else 's'}"
+    return counted(count, unit)
 
 
 def _said(known: Range | None) -> str:
