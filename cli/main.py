@@ -136,7 +136,7 @@ def simulate(
 
 
 @app.command()
-def train(
+def train(  # noqa: PLR0913 - an argument is an option
     tasks: Annotated[list[str] | None, typer.Argument(help="repurchase, churn, clv, or all (the default).")] = None,
     *,
     horizon_days: Annotated[
@@ -145,16 +145,29 @@ def train(
     trials: Trials = 10,
     timeout: Timeout = 120.0,
     seed: Seed = 1,
+    workers: Annotated[
+        int, typer.Option(min=1, help="Processes that search at once; only one gives the same search each time.")
+    ] = 1,
+    storage: Annotated[
+        str | None,
+        typer.Option(
+            envvar="REGULARS_SEARCH_STORAGE",
+            show_envvar=True,
+            help="postgresql://user@host/database: every machine that trains the same with it shares the search.",
+        ),
+    ] = None,
+    device: Annotated[str, typer.Option(help="Where XGBoost trains: cpu, or cuda for a GPU.")] = "cpu",
     force: Annotated[
         bool, typer.Option("--force", help="Train again what these data and settings led to before.")
     ] = False,
 ) -> None:
     """Search, calibrate, evaluate and register models; the best become champions if they pass the gate."""
     from cli import steps
+    from training.means import Means
 
     steps.train(
         Home.from_environment(), tasks or ["all"], horizon_days=horizon_days, trials=trials, timeout_seconds=timeout,
-        seed=seed, is_forced=force,
+        seed=seed, means=Means(workers=workers, storage=storage, device=device), is_forced=force,
     )  # fmt: skip
 
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from facts.ingest.delivery import Delivery
     from facts.merge import Mode
     from features.build import Built
+    from training.means import Means
     from training.pipeline import Trained
 
 
@@ -96,15 +97,19 @@ def train(
     trials: int,
     timeout_seconds: float,
     seed: int,
+    means: Means | None = None,
     is_forced: bool = False,
 ) -> list[Trained]:
     """Train some tasks and print what was measured of each."""
     from features.store import apply_definitions
     from training import pipeline
+    from training.means import Means, require_means
     from training.plan import plan as plan_training
-    from training.search import Budget
     from training.tasks import TASKS, task
+    from training.trials import Budget
 
+    means = means or Means()
+    require_means(means)
     chosen = list(TASKS) if names == ["all"] else [task(name).name for name in dict.fromkeys(names)]
     budget = Budget(trials=trials, timeout_seconds=timeout_seconds)
     plans = plan_training(Lake(home.lake), chosen, horizon_days=horizon_days, budget=budget, seed=seed)
@@ -112,7 +117,7 @@ def train(
     trained = []
     for plan in plans:
         with show.working(f"Train {plan.task.name}, next {plan.horizon.days} days") as step:
-            done = pipeline.train(plan, home, store, on_step=step, is_forced=is_forced)
+            done = pipeline.train(plan, home, store, means=means, on_step=step, is_forced=is_forced)
         if not done.was_trained:
             show.console.print(f"regulars-{done.task}/{done.version} stands: same data, settings and seed")
         show.measured(done.report, version=done.version, zone=Lake(home.lake).shop().timezone)

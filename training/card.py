@@ -46,7 +46,7 @@ from {day(splits.train[0])} to {day(splits.train[-1])}; \
 validated on {", ".join(day(fold.validation) for fold in splits.folds)}; \
 tested once on {day(splits.test)}, {len(evaluation.actual):,} customers.
 - **Answers for** customers with at least {model.gate.at_least:g} of these: {model.gate.said}.
-- **Search** ended by the {found.ended_by}; mean validation {task.search_metric} {found.value:.4f} \
+- **Search** {found.ended_by}; mean validation {task.search_metric} {found.value:.4f} \
 ({", ".join(f"{value:.4f}" for value in found.fold_values)}).
 - **Calibration** {_calibrated(model)}.
 - **Features** {len(model.features)}, list hash `{model.feature_hash}`.

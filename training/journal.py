@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import fcntl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
@@ -10,6 +13,28 @@ from facts.errors import DamagedFile
 
 if TYPE_CHECKING:
     import optuna
+
+
+@dataclass(frozen=True, slots=True)
+class Journal:
+    """The studies of one file."""
+
+    path: Path
+
+    @contextmanager
+    def study(self, name: str, *, direction: str) -> Iterator[optuna.Study]:
+        """Open a study, made at first use; raise DamagedFile where the file is no journal."""
+        yield open_study(self.path, name, direction=direction)
+
+    @contextmanager
+    def claim(self, _name: str) -> Iterator[None]:
+        """Hold the lock that one process of this machine has at a time."""
+        lock = _Lock(self.path.with_suffix(".lock"))  # not the journal's own, which every entry takes
+        lock.acquire()
+        try:
+            yield
+        finally:
+            lock.release()
 
 
 def open_study(journal: Path, name: str, *, direction: str) -> optuna.Study:

@@ -18,6 +18,7 @@ from training.calibration import fit_calibration
 from training.card import model_card
 from training.dataset import TrainingSet, build_training_set
 from training.evaluation import evaluate
+from training.means import Means, require_means
 from training.plan import Plan
 from training.reign import BY_GATE, crown, has_reigned
 from training.result import Result, build_figures, build_metrics, build_report
@@ -45,13 +46,17 @@ def train(
     home: Home,
     store: FeatureStore,
     *,
+    means: Means | None = None,
     on_step: Callable[[str], None] = lambda _step: None,
     is_forced: bool = False,
 ) -> Trained:
     """Train one task and register the version; the alias `champion` follows only if the gate is passed.
 
     The same plan over the same data is not trained twice unless forced: its version is returned as it stands.
+    With what means it is searched is not part of the plan.
     """
+    means = means or Means()
+    require_means(means)
     lake = Lake(home.lake)
     key = plan.key(lake)
     if home.has_tracking:
@@ -63,7 +68,7 @@ def train(
     on_step("training set")
     data = build_training_set(store, lake, plan.task, plan.splits.cutoffs, horizon_days=plan.horizon.days)
     with tracking.tracked(home) as client:  # makes MLflow's store, so not before there is enough to train on
-        return _train_anew(plan, home, data, client, key=key, on_step=on_step)
+        return _train_anew(plan, home, data, client, key=key, means=means, on_step=on_step)
 
 
 def _standing(plan: Plan, home: Home, client: MlflowClient, *, key: str) -> Trained | None:
@@ -93,7 +98,14 @@ def _is_usable(home: Home, task: str, version: str) -> bool:
 
 
 def _train_anew(
-    plan: Plan, home: Home, data: TrainingSet, client: MlflowClient, *, key: str, on_step: Callable[[str], None]
+    plan: Plan,
+    home: Home,
+    data: TrainingSet,
+    client: MlflowClient,
+    *,
+    key: str,
+    means: Means,
+    on_step: Callable[[str], None],
 ) -> Trained:
     import mlflow
 
@@ -103,7 +115,7 @@ def _train_anew(
     title = tracking.run_name(shop.name, plan.horizon.days, at=datetime.now().astimezone())
     tags = {tracking.KEY_TAG: key, "task": task.name, "shop": shop.name}
     with mlflow.start_run(experiment_id=experiment, run_name=title, tags=tags) as run:
-        result = _fit_and_measure(plan, home, shop, data, key=key, on_step=on_step)
+        result = _fit_and_measure(plan, home, shop, data, key=key, means=means, on_step=on_step)
         on_step("MLflow")
         _log(result, source=str(Lake(home.lake).path(SNAPSHOTS)))
         tracking.log_trials(
@@ -120,7 +132,14 @@ def _train_anew(
 
 
 def _fit_and_measure(
-    plan: Plan, home: Home, shop: Shop, data: TrainingSet, *, key: str, on_step: Callable[[str], None]
+    plan: Plan,
+    home: Home,
+    shop: Shop,
+    data: TrainingSet,
+    *,
+    key: str,
+    means: Means,
+    on_step: Callable[[str], None],
 ) -> Result:
     found = search(
         plan.task,
@@ -130,17 +149,19 @@ def _fit_and_measure(
         seed=plan.seed,
         journal=home.search / f"{plan.task.name}.journal",
         study_name=f"{plan.task.name}-{key}",
+        means=means,
         on_trial=lambda done: on_step(f"search, trial {done} of {plan.budget.trials}"),
     )
     on_step("fit and calibrate")
     train_rows, test_rows = data.at(plan.splits.train), data.at([plan.splits.test])
-    model = _fit(plan, train_rows, found, shop)
+    model = _fit(plan, train_rows, found, shop, device=means.device)
     on_step("test cutoff")
     evaluation = evaluate(
         plan.task, model, train_rows, test_rows, reigning=_reigning(home, plan.task.name), seed=plan.seed
     )
     return Result(
         plan=plan,
+        means=means,
         shop=shop,
         found=found,
         model=model,
@@ -158,9 +179,9 @@ def _reigning(home: Home, task: str) -> TaskModel | None:
         return None
 
 
-def _fit(plan: Plan, train_rows: TrainingSet, found: Found, shop: Shop) -> TaskModel:
+def _fit(plan: Plan, train_rows: TrainingSet, found: Found, shop: Shop, *, device: str) -> TaskModel:
     task = plan.task
-    booster = fit(train_rows, found.params, rounds=found.rounds, seed=plan.seed)
+    booster = fit(train_rows, found.params, rounds=found.rounds, seed=plan.seed, device=device)
     is_probability = task.kind == "probability"
     return TaskModel(
         task=task.name,
@@ -178,9 +199,10 @@ def _fit(plan: Plan, train_rows: TrainingSet, found: Found, shop: Shop) -> TaskM
 def _log(result: Result, *, source: str) -> None:
     import mlflow
 
-    plan, found, model = result.plan, result.found, result.model
+    plan, means, found, model = result.plan, result.means, result.found, result.model
     mlflow.log_params({**found.params, "rounds": found.rounds, "calibration": model.calibration.method})
     mlflow.log_params({"seed": plan.seed, "trials": len(found.trials), "horizon_days": plan.horizon.days})
+    mlflow.log_params({"workers": means.workers, "storage": means.storage_kind, "device": means.device})
     mlflow.log_params({"test_cutoff": plan.splits.test.isoformat(), "feature_hash": model.feature_hash})
     mlflow.log_metrics(build_metrics(result))
     mlflow.log_metric(f"validation_{plan.task.search_metric}", found.value)  # the mean, which the search improved

@@ -9,9 +9,9 @@ from importlib.metadata import version as package_version
 from facts.lake import Lake, short_hash
 from features.inputs import Inputs, input_hash
 from features.snapshots import SNAPSHOTS, snapshot_cutoffs, snapshot_names
-from training.search import Budget
 from training.splits import Splits, latest_test_cutoff, split
 from training.tasks import TASKS, Horizon, Task, auto_horizons, visit_gaps
+from training.trials import Budget
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,6 +10,7 @@ from scoring.model import TaskModel
 from training import plots
 from training.dataset import TrainingSet
 from training.evaluation import MODEL, Evaluation
+from training.means import Means
 from training.metrics import METRICS
 from training.plan import Plan
 from training.search import Found
@@ -25,6 +26,7 @@ class Result:
     """A trained model with all that led to it and all that was measured of it."""
 
     plan: Plan
+    means: Means
     shop: Shop
     found: Found
     model: TaskModel
@@ -50,6 +52,9 @@ def build_report(result: Result) -> dict[str, Any]:
         "search": {"metric": plan.task.search_metric, "value": found.value, "folds": found.fold_values},
         "search_ended_by": found.ended_by,
         "trials": len(found.trials),
+        "workers": result.means.workers,
+        "storage": result.means.storage_kind,
+        "device": result.means.device,
         "calibration": result.model.calibration.method,
         "feature_hash": result.model.feature_hash,
         "estimates": {p: {m: asdict(e) for m, e in ms.items()} for p, ms in evaluation.estimates.items()},

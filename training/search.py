@@ -1,13 +1,11 @@
 """Optuna's search for a task's booster: the mean over several validation cutoffs decides.
 
-The sampler is seeded anew for every trial by the number of trials completed before it, so a search that was stopped and
-resumed asks the same questions as one that ran through.
+One process with its own journal gives the same search each time, stopped or not. Several processes, or machines, do
+not: what each asks depends on what the others have done by then.
 """
 
 from __future__ import annotations
 
-import os
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,10 +16,12 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from training.dataset import TrainingSet
-from training.journal import open_study
+from training.means import Means, core_count, thread_count
 from training.metrics import METRICS
 from training.splits import Splits
-from training.tasks import Task
+from training.tasks import TASKS, Task
+from training.trials import Budget, Questions, run_alone, run_together, trials_of
+from training.workers import Workers
 
 if TYPE_CHECKING:
     import optuna
@@ -29,8 +29,7 @@ if TYPE_CHECKING:
 
 MOST_ROUNDS = 500
 PATIENCE_ROUNDS = 25
-RANDOM_TRIALS = 5
-ROWS_PER_THREAD = 5_000
+NO_SEARCH = "no search: defaults"
 DEFAULTS: Mapping[str, Any] = {
     "eta": 0.05,
     "max_depth": 4,
@@ -39,17 +38,6 @@ DEFAULTS: Mapping[str, Any] = {
     "colsample_bytree": 0.4,
     "lambda": 5.0,
 }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Budget:
-    """What a search may cost: trials, and seconds after which no new trial starts.
-
-    Only a search that its trials end is the same every time.
-    """
-
-    trials: int = 10
-    timeout_seconds: float = 120.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +61,7 @@ class _FoldData:
     actual: NDArray[np.float64]
 
 
-def search(
+def search(  # noqa: PLR0913 - what is searched, and with what
     task: Task,
     data: TrainingSet,
     splits: Splits,
@@ -82,25 +70,50 @@ def search(
     seed: int,
     journal: Path,
     study_name: str,
+    means: Means | None = None,
     on_trial: Callable[[int], None] = lambda _done: None,
 ) -> Found:
-    """Search the parameters of one task.
+    """Search the parameters of one task; a budget of no trials keeps no study and takes the defaults.
 
     Parameters
     ----------
     journal
-        The file of Optuna's journal; a study of the same name in it is resumed.
+        The file of Optuna's journal; a study of the same name in it, or in the shared storage, is resumed.
+    means
+        One process of this machine by default.
     on_trial
-        Called with the number of completed trials.
+        Called with the number of completed trials of the study.
+
+    Raises
+    ------
+    DamagedFile
+        The journal is none.
+    StudyUnreachable
+        The shared storage cannot be used.
+    TrialFailed, WorkersDied
+        A worker raised an error; all of them were killed.
     """
+    means = means or Means()
     folds = [_fold_data(data, fold.train, fold.validation) for fold in splits.folds]
     direction: Literal["minimize", "maximize"] = "minimize"
     if METRICS[task.kind][task.search_metric].direction == "higher":
         direction = "maximize"
-    study = open_study(journal, study_name, direction=direction)
-    ended_by = _run_trials(study, task, folds, budget=budget, seed=seed, on_trial=on_trial)
-    params = study.best_trial.params if _trials(study, "COMPLETE") else {**DEFAULTS, "objective": task.objectives[0]}
-    fitted = [_fit_fold(task, fold, params, seed=seed) for fold in folds]
+    params: Mapping[str, Any] = {**DEFAULTS, "objective": task.objectives[0]}
+    complete: list[optuna.trial.FrozenTrial] = []
+    if budget.trials:
+        questions = Questions(first=params, suggest=lambda trial: _suggest(trial, task), seed=seed)
+        studies = means.studies(journal)
+        with studies.study(study_name, direction=direction) as study:
+            if means.workers == 1 and not means.storage:
+                attempt = _attempts(task, folds, seed=seed, device=means.device)
+                run_alone(study, questions, attempt, budget=budget, on_trial=on_trial)
+            elif missing := max(0, budget.trials - len(trials_of(study, "COMPLETE"))):
+                handed = (task.name, _unnamed(data), splits, seed, means)
+                with Workers(min(means.workers, missing), _prepare, *handed) as workers:
+                    run_together(study, questions, workers, studies=studies, budget=budget, on_trial=on_trial)
+            complete = trials_of(study, "COMPLETE")
+            params = study.best_trial.params if complete else params
+    fitted = [_fit_fold(task, fold, params, seed=seed, device=means.device) for fold in folds]
     values = tuple(_value(task, predicted, fold.actual) for (predicted, _), fold in zip(fitted, folds, strict=True))
     return Found(
         params=dict(params),
@@ -108,60 +121,59 @@ def search(
         value=float(np.mean(values)),
         fold_values=values,
         held_out=tuple((predicted, fold.actual) for (predicted, _), fold in zip(fitted, folds, strict=True)),
-        trials=_trial_table(study),
+        trials=_trial_table(complete),
         direction=direction,
-        ended_by=ended_by,
+        ended_by=budget.ended_by(len(complete)) if budget.trials else NO_SEARCH,
     )
 
 
-def fit(data: TrainingSet, params: Mapping[str, Any], *, rounds: int, seed: int) -> xgboost.Booster:
-    """Fit a booster of a fixed number of trees."""
+def fit(
+    data: TrainingSet, params: Mapping[str, Any], *, rounds: int, seed: int, device: str = "cpu"
+) -> xgboost.Booster:
+    """Fit a booster of a fixed number of trees; wherever it was fitted, it predicts on the CPU."""
     import xgboost
 
     matrix = xgboost.DMatrix(data.matrix, data.label)
-    return xgboost.train(_xgboost_params(params, rows=len(data.frame), seed=seed), matrix, num_boost_round=rounds)
+    settings = _xgboost_params(params, rows=len(data.frame), seed=seed, device=device)
+    booster = xgboost.train(settings, matrix, num_boost_round=rounds)
+    booster.set_param({"device": "cpu"})
+    return booster
 
 
-def _fold_data(data: TrainingSet, train: Sequence[Any], validation: object) -> _FoldData:
+def _fold_data(data: TrainingSet, train: Sequence[Any], validation: object, *, workers: int = 1) -> _FoldData:
     import xgboost
 
     past, later = data.at(train), data.at([validation])  # type: ignore[list-item]
-    inner = xgboost.QuantileDMatrix(past.matrix, past.label)
-    return _FoldData(inner, xgboost.QuantileDMatrix(later.matrix, later.label, ref=inner), later.label)
+    threads = core_count() // workers
+    inner = xgboost.QuantileDMatrix(past.matrix, past.label, nthread=threads)
+    outer = xgboost.QuantileDMatrix(later.matrix, later.label, ref=inner, nthread=threads)
+    return _FoldData(inner, outer, later.label)
 
 
-def _run_trials(
-    study: optuna.Study,
-    task: Task,
-    folds: Sequence[_FoldData],
-    *,
-    budget: Budget,
-    seed: int,
-    on_trial: Callable[[int], None],
-) -> str:
-    started = time.monotonic()
-    done = len(_trials(study, "COMPLETE"))
-    on_trial(done)
-    for number in range(done, budget.trials):
-        if time.monotonic() - started > budget.timeout_seconds:
-            return f"time budget of {budget.timeout_seconds:g} s, after {number} of {budget.trials} trials"
-        if number == 0 and not _trials(study, "WAITING"):  # one that a kill left running does not count
-            study.enqueue_trial({**DEFAULTS, "objective": task.objectives[0]})
-        study.sampler = _sampler(seed * 10_007 + number)
-        trial = study.ask()
-        params = _suggest(trial, task)
-        fitted = [_fit_fold(task, fold, params, seed=seed) for fold in folds]
-        trial.set_user_attr("rounds", [rounds for _, rounds in fitted])
-        study.tell(trial, float(np.mean([_value(task, p, f.actual) for (p, _), f in zip(fitted, folds, strict=True)])))
-        on_trial(number + 1)
-    return f"budget of {budget.trials} trial{'' if budget.trials == 1 else 's'}"
+def _unnamed(data: TrainingSet) -> TrainingSet:
+    """Leave the customers' names out: no fold needs them, and they are slow to hand over."""
+    return TrainingSet(data.frame.drop(columns="customer_id"), data.features)
 
 
-def _sampler(seed: int) -> optuna.samplers.BaseSampler:
-    import optuna
+def _prepare(
+    task_name: str, data: TrainingSet, splits: Splits, seed: int, means: Means
+) -> Callable[[Mapping[str, Any]], tuple[float, list[int]]]:
+    """Return, in a worker, what tries parameters out; a task is told by its name, as its label is a function."""
+    folds = [_fold_data(data, fold.train, fold.validation, workers=means.workers) for fold in splits.folds]
+    return _attempts(TASKS[task_name], folds, seed=seed, device=means.device, workers=means.workers)
 
-    # The liar would lie about trials that a kill left running, and a search that is resumed would ask otherwise.
-    return optuna.samplers.TPESampler(seed=seed, n_startup_trials=RANDOM_TRIALS, constant_liar=False)
+
+def _attempts(
+    task: Task, folds: Sequence[_FoldData], *, seed: int, device: str, workers: int = 1
+) -> Callable[[Mapping[str, Any]], tuple[float, list[int]]]:
+    """Return what tries parameters out: it gives the mean of the search's metric over the folds, and their trees."""
+
+    def attempt(params: Mapping[str, Any]) -> tuple[float, list[int]]:
+        fitted = [_fit_fold(task, fold, params, seed=seed, device=device, workers=workers) for fold in folds]
+        values = [_value(task, predicted, fold.actual) for (predicted, _), fold in zip(fitted, folds, strict=True)]
+        return float(np.mean(values)), [rounds for _, rounds in fitted]
+
+    return attempt
 
 
 def _suggest(trial: optuna.Trial, task: Task) -> dict[str, Any]:
@@ -176,7 +188,9 @@ def _suggest(trial: optuna.Trial, task: Task) -> dict[str, Any]:
     }
 
 
-def _fit_fold(task: Task, fold: _FoldData, params: Mapping[str, Any], *, seed: int) -> tuple[NDArray[np.float64], int]:
+def _fit_fold(
+    task: Task, fold: _FoldData, params: Mapping[str, Any], *, seed: int, device: str, workers: int = 1
+) -> tuple[NDArray[np.float64], int]:
     """Fit with early stopping and return the held-out predictions of the best trees, and how many they are."""
     import xgboost
 
@@ -184,8 +198,9 @@ def _fit_fold(task: Task, fold: _FoldData, params: Mapping[str, Any], *, seed: i
         return task.search_metric, _value(task, predicted.astype(np.float64), fold.actual)
 
     is_higher_better = METRICS[task.kind][task.search_metric].direction == "higher"
+    settings = _xgboost_params(params, rows=fold.train.num_row(), seed=seed, device=device, workers=workers)
     booster = xgboost.train(
-        _xgboost_params(params, rows=fold.train.num_row(), seed=seed) | {"disable_default_eval_metric": True},
+        settings | {"disable_default_eval_metric": True},
         fold.train,
         num_boost_round=MOST_ROUNDS,
         evals=[(fold.validation, "validation")],
@@ -199,14 +214,11 @@ def _fit_fold(task: Task, fold: _FoldData, params: Mapping[str, Any], *, seed: i
     return predicted.astype(np.float64), rounds
 
 
-def _xgboost_params(params: Mapping[str, Any], *, rows: int, seed: int) -> dict[str, Any]:
-    return {**params, "tree_method": "hist", "seed": seed, "nthread": _threads(rows)}
-
-
-def _threads(rows: int) -> int:
-    """Return the threads that pay: on few rows they wait for each other longer than they work."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return 1 if rows < ROWS_PER_THREAD else min(cores, rows // ROWS_PER_THREAD)
+def _xgboost_params(
+    params: Mapping[str, Any], *, rows: int, seed: int, device: str, workers: int = 1
+) -> dict[str, Any]:
+    threads = thread_count(rows, workers=workers)
+    return {**params, "tree_method": "hist", "seed": seed, "nthread": threads, "device": device}
 
 
 def _value(task: Task, predicted: NDArray[np.float64], actual: NDArray[np.float64]) -> float:
@@ -217,16 +229,9 @@ def _value(task: Task, predicted: NDArray[np.float64], actual: NDArray[np.float6
     return -1.0 if metric.direction == "higher" else float("inf")  # all predictions equal: no order at all
 
 
-def _trials(study: optuna.Study, state: Literal["COMPLETE", "WAITING"]) -> list[optuna.trial.FrozenTrial]:
-    import optuna
-
-    trials: list[optuna.trial.FrozenTrial] = study.get_trials(deepcopy=False, states=(optuna.trial.TrialState[state],))
-    return trials
-
-
-def _trial_table(study: optuna.Study) -> pd.DataFrame:
+def _trial_table(complete: Sequence[optuna.trial.FrozenTrial]) -> pd.DataFrame:
     rows = [
         {"number": number, "value": trial.value, "state": "COMPLETE", **trial.params}
-        for number, trial in enumerate(_trials(study, "COMPLETE"))
+        for number, trial in enumerate(complete)
     ]
     return pd.DataFrame(rows, columns=None if rows else ["number", "value", "state"])

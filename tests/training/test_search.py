@@ -16,9 +16,10 @@ from facts.home import PROJECT
 from tests.builders import EPOCH, at
 from training.dataset import TrainingSet
 from training.journal import open_study
-from training.search import Budget, fit, search
+from training.search import fit, search
 from training.splits import split
 from training.tasks import TASKS
+from training.trials import Budget
 
 CUTOFFS = [at(7 * week) for week in range(3, 12)]
 SPLITS = split(CUTOFFS, horizon_days=7, test=CUTOFFS[-1], observed_from=EPOCH)

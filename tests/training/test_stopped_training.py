@@ -2,37 +2,22 @@
 
 from __future__ import annotations
 
-import random
-import shutil
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from facts.home import Home
-from facts.ingest import ingest
-from facts.lake import Lake
 from scoring.model import BOOSTER_FILE
 from scoring.registry import version_folder
-from tests.builders import EPOCH, Line, Order, at, delivery, rows_of
 from tests.processes import kill_when, regulars
+from tests.training.clockwork import clockwork_lake, home_on
 from training import tracking
 from training.reign import TAG
 
-NAME, DAYS, TRIALS = "regulars-repurchase", 160, 3
+NAME, TRIALS = "regulars-repurchase", 3
 TRAIN = ("train", "repurchase", "--horizon-days", "7", "--trials", str(TRIALS))
-CYCLES_DAYS = (3, 7, 14, 28)
-
-
-def _orders() -> list[Order]:
-    """Customers who come like clockwork, each at their own pace: neither recency nor a count alone tells who is due."""
-    chance = random.Random(7)  # noqa: S311 - test data
-    return [
-        Order(customer=f"c{number}", at=at(day, 10 * chance.random()), lines=(Line(net=str(1 + number % 5)),))
-        for number in range(160)
-        for day in range(number % CYCLES_DAYS[number % 4], DAYS, CYCLES_DAYS[number % 4])
-    ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,18 +51,12 @@ def _ended(home: Home) -> Ended:
 
 @pytest.fixture(scope="module")
 def lake(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    home = Home(tmp_path_factory.mktemp("clockwork") / "home")
-    made = delivery(rows_of(_orders()))
-    shop = replace(made.shop, observed_from=EPOCH, observed_until=at(DAYS), clock="standing")
-    ingest(replace(made, shop=shop), Lake(home.lake))
-    built = regulars("features", "build", home=home)
-    assert built.code == 0, built.err
-    return home.lake
+    return clockwork_lake(tmp_path_factory.mktemp("clockwork"))
 
 
 @pytest.fixture(scope="module")
 def whole(lake: Path, tmp_path_factory: pytest.TempPathFactory) -> Ended:
-    home = _home(lake, tmp_path_factory.mktemp("whole"))
+    home = home_on(lake, tmp_path_factory.mktemp("whole"))
     ran = regulars(*TRAIN, home=home)
     assert ran.code == 0, ran.err
     return _ended(home)
@@ -86,7 +65,7 @@ def whole(lake: Path, tmp_path_factory: pytest.TempPathFactory) -> Ended:
 @pytest.fixture(scope="module")
 def stopped(lake: Path, tmp_path_factory: pytest.TempPathFactory) -> Home:
     """A home in which a training was killed three times, each time further on, and then ran through."""
-    home = _home(lake, tmp_path_factory.mktemp("stopped"))
+    home = home_on(lake, tmp_path_factory.mktemp("stopped"))
     journal = home.search / "repurchase.journal"
     kill_when((home.folder / ".mlflow.partial" / "mlflow.db").exists, *TRAIN, home=home)
     assert not home.has_tracking
@@ -97,12 +76,6 @@ def stopped(lake: Path, tmp_path_factory: pytest.TempPathFactory) -> Home:
     assert not _versions(home)
     ran = regulars(*TRAIN, home=home)
     assert ran.code == 0, ran.err
-    return home
-
-
-def _home(lake: Path, folder: Path) -> Home:
-    home = Home(folder / "home")
-    shutil.copytree(lake, home.lake)
     return home
 
 
