@@ -94,7 +94,12 @@ def _show_comparison(
 def _said(scored: Mapping[str, Any] | None) -> str:
     if scored is None:
         return ""
-    return f"{scored['probability']:.1%}" if "probability" in scored else f"{scored['amount']:,.2f}"
+    if "probability" in scored:
+        return f"{scored['probability']:.1%}"
+    if "amount" in scored:
+        return f"{scored['amount']:,.2f} ({scored['p10']:,.0f} to {scored['p90']:,.0f})"
+    expected, latest = (scored.get(name, "later")[:10] for name in ("expected_at", "latest_at"))
+    return f"{expected} (80 % by {latest})" if expected != latest else "later"
 
 
 def _did(home: Home, done: Trained, cutoff: datetime, customer_id: str) -> str:
@@ -106,6 +111,9 @@ def _did(home: Home, done: Trained, cutoff: datetime, customer_id: str) -> str:
             orders.ordered_at >= cutoff,
             orders.ordered_at < cutoff + timedelta(days=days),
         )
+        if done.task == "next_order":
+            days = placed.order_by("ordered_at").limit(1).ordered_at.execute()
+            return f"{days.iloc[0]:%Y-%m-%d}" if len(days) else "none"
         if done.task == "clv":
             spent = lines.semi_join(placed, "order_id").net_amount.sum().execute()
             return f"spent {float(spent or 0):,.2f}"

@@ -137,7 +137,9 @@ def simulate(
 
 @app.command()
 def train(  # noqa: PLR0913 - an argument is an option
-    tasks: Annotated[list[str] | None, typer.Argument(help="repurchase, churn, clv, or all (the default).")] = None,
+    tasks: Annotated[
+        list[str] | None, typer.Argument(help="repurchase, churn, clv, next_order, or all (the default).")
+    ] = None,
     *,
     horizon_days: Annotated[
         int | None, typer.Option(min=1, help="How far to look ahead; by default the shop's own gaps decide.")
@@ -173,7 +175,7 @@ def train(  # noqa: PLR0913 - an argument is an option
 
 @app.command()
 def promote(
-    task: Annotated[str, typer.Argument(help="repurchase, churn or clv.")],
+    task: Annotated[str, typer.Argument(help="repurchase, churn, clv or next_order.")],
     version: Annotated[str, typer.Argument(help="A registered version, whatever its gate said.")],
     *,
     reason: Annotated[str, typer.Option(help="Why; it is written on the version.")],
@@ -186,7 +188,7 @@ def promote(
 
 @app.command()
 def rollback(
-    task: Annotated[str, typer.Argument(help="repurchase, churn or clv.")],
+    task: Annotated[str, typer.Argument(help="repurchase, churn, clv or next_order.")],
     *,
     reason: Annotated[str, typer.Option(help="Why; it is written on the version.")],
 ) -> None:
@@ -198,7 +200,7 @@ def rollback(
 
 @app.command()
 def champions(
-    task: Annotated[str | None, typer.Argument(help="repurchase, churn or clv; all by default.")] = None,
+    task: Annotated[str | None, typer.Argument(help="repurchase, churn, clv or next_order; all by default.")] = None,
 ) -> None:
     """Show which version was champion when, by whose word, and why."""
     from cli import champions as shown

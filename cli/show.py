@@ -96,6 +96,7 @@ def measured(report: Mapping[str, Any], *, version: str, zone: str) -> None:
     estimates = report["estimates"]
     metrics = list(next(iter(estimates.values())))
     rows = [[metric, *[_estimate(measures[metric]) for measures in estimates.values()]] for metric in metrics]
+    rows += [[name, _estimate(found), *[""] * (len(estimates) - 1)] for name, found in report["interval"].items()]
     tested = day_of(datetime.fromisoformat(report["test_cutoff"]), zone)
     title = (
         f"regulars-{report['task']}/{version}: next {report['horizon_days']} days, "
@@ -107,10 +108,23 @@ def measured(report: Mapping[str, Any], *, version: str, zone: str) -> None:
         for row in report["deciles"]
     ]
     table("By decile of the prediction", ["decile", "predicted", *_DECILE_MEASURES], deciles, right=_DECILE_MEASURES)
+    _show_groups(report["groups"])
     console.print(f"{report['horizon_days']} days because {report['horizon_reason']}", highlight=False)
     style = "green" if report["is_champion"] else "yellow"
     for line in report["verdict"]:
         console.print(line, style=style, highlight=False)
+
+
+def _show_groups(groups: Sequence[Mapping[str, Any]]) -> None:
+    if groups:
+        names = list(groups[0]["estimates"])
+        rows = [
+            [f"{g['group']}: {g['said']}", g["rows"], f"{g['mean_predicted']:.4g}", f"{g['mean_actual']:.4g}"]
+            + [_estimate(g["estimates"][name]) for name in names]
+            for g in groups
+        ]
+        head = ["group", "customers", "predicted", "observed", *names]
+        table("Where it may be weaker", head, rows, right=head[1:])
 
 
 def status(home: Home) -> list[DamagedFile]:

@@ -14,7 +14,7 @@ from typing import Literal
 from facts.carries import SECOND_YEAR
 from facts.errors import UnknownName
 from facts.lake import short_hash
-from features.measures import Aggregate, BuyTillYouDie, DaysSince, Distinct, Fact, How, Measure, Ratio, Season
+from features.measures import Aggregate, BuyTillYouDie, DaysSince, Distinct, Fact, How, Measure, OnRecord, Ratio, Season
 
 Unit = Literal["count", "days", "amount", "rate", "ratio", "hour"]
 
@@ -59,6 +59,7 @@ FACT_NEEDS: Mapping[Fact, tuple[str, ...]] = {
     "redemptions": ("redemptions",),
 }
 WEEKS_A_YEAR_DAYS = 364  # the same weekdays
+RECORD = "record_days"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -226,6 +227,7 @@ FEATURES: tuple[Feature, ...] = (
     *_windowed("order_hour_mean", "calendar", "hour", "Mean hour of the day of an order", _orders("mean", "local_hour"), days=(365,)),
     _year_ago("order_count", "calendar", "count", "Orders", _orders("count"), days=28),
     _year_ago("spend_amount", "calendar", "amount", "Net spend", Aggregate(fact="money", how="sum", column="net_amount"), days=28),
+    Feature(name=RECORD, theme="calendar", unit="days", description="Days that the shop's record reaches back, at most 365: how much of a window it can fill", measure=OnRecord()),
     Feature(name="season_sine", theme="calendar", unit="ratio", description="Time of the year as a point on a circle, 1 in spring, -1 in autumn", measure=Season(which="sine")),
     Feature(name="season_cosine", theme="calendar", unit="ratio", description="Time of the year as a point on a circle, 1 at New Year, -1 in summer", measure=Season(which="cosine")),
     *_windowed("campaign_count", "contact", "count", "Campaigns received", Aggregate(fact="mailings", how="count"), days=(30, 90, 365)),
@@ -246,6 +248,13 @@ def feature(name: str) -> Feature:
     if name not in BY_NAME:
         raise UnknownName("feature", name, known=NAMES, hint=f"`regulars features list` shows all {len(NAMES)}")
     return BY_NAME[name]
+
+
+def growing_window_days(name: str) -> int | None:
+    """Return the window with whose length a feature grows (a sum or a count), None for one that does not."""
+    known = BY_NAME.get(name)
+    grows = known and isinstance(known.measure, Aggregate) and known.measure.how in {"count", "sum"}
+    return known.window_days if known and grows and known.ago_days is None else None
 
 
 def of_shop(has: Collection[str]) -> tuple[Feature, ...]:

@@ -11,6 +11,7 @@ MODELS = {
     "repurchase": "Features of the model that predicts at least one order",
     "churn": "Features of the model that predicts no order",
     "clv": "Features of the model that predicts net spend",
+    "next_order": "Features of the model that predicts when the next order comes",
 }
 
 
@@ -51,4 +52,5 @@ _named = [
 regulars_repurchase = model_service("repurchase", _named)
 regulars_churn = model_service("churn", _named)
 regulars_clv = model_service("clv", _named)
+regulars_next_order = model_service("next_order", _named)
 regulars_online = online_service(views.customer_vector)

@@ -26,6 +26,7 @@ EVENING_HOUR = 18
 SATURDAY = 5
 SMALL_ORDER_LINES = 3
 DAYS_PER_YEAR = 365.2425
+LONGEST_RECORD_DAYS = 365.0  # no window of the catalog is longer
 ORDER = ("order_id", "version")
 _ENDS = ("superseded_at", "outdated_at")  # from when a row is known no longer, or is no longer the youngest
 
@@ -45,7 +46,8 @@ def cutoff_table(
     """Return one row per different cutoff, with all that can be said of it without looking at a customer.
 
     `known_before`, the instant before which facts must have been received; the first instant of every window; whether
-    the record reaches back to a window a year ago; and where in the year the cutoff lies.
+    the record reaches back to a window a year ago; where in the year the cutoff lies; and how far
+    back the record reaches.
     """
     instants = sorted({cutoff.astimezone(UTC) for cutoff in cutoffs})
     ago = {f.ago_days for f in features if f.ago_days is not None}
@@ -56,9 +58,12 @@ def cutoff_table(
     angles = [2 * math.pi * (i.timetuple().tm_yday + i.hour / 24) / DAYS_PER_YEAR for i in instants]
     told: dict[str, list[object]] = {name: [i.isoformat() for i in column] for name, column in times.items()}
     told |= {"season_sine": [math.sin(a) for a in angles], "season_cosine": [math.cos(a) for a in angles]}
+    told["record_days"] = [
+        observed_from and min((i - observed_from) / timedelta(days=1), LONGEST_RECORD_DAYS) for i in instants
+    ]
     for d in sorted(ago):
         told[f"is_observed_{d}d"] = [observed_from is None or i - timedelta(days=d) >= observed_from for i in instants]
-    return ibis.memtable(told).cast(dict.fromkeys(times, INSTANT))
+    return ibis.memtable(told).cast(dict.fromkeys(times, INSTANT) | {"record_days": "float64"})
 
 
 class Known:

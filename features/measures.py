@@ -50,6 +50,21 @@ class Season:
 
     which: Literal["sine", "cosine"]
 
+    @property
+    def column(self) -> str:
+        """The column of the cutoffs that holds it."""
+        return f"season_{self.which}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OnRecord:
+    """How far back the shop's record reaches at the cutoff, in days, at most a year: what a window can hold."""
+
+    @property
+    def column(self) -> str:
+        """The column of the cutoffs that holds it."""
+        return "record_days"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BuyTillYouDie:
@@ -59,4 +74,5 @@ class BuyTillYouDie:
     horizon_days: int = 0
 
 
-Measure = Aggregate | Distinct | DaysSince | Ratio | Season | BuyTillYouDie
+OfCutoff = Season | OnRecord  # the same for every customer of a cutoff
+Measure = Aggregate | Distinct | DaysSince | Ratio | OfCutoff | BuyTillYouDie

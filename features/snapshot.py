@@ -17,7 +17,7 @@ from ibis import _
 
 from features.catalog import FEATURES, Feature
 from features.known import ROW, Known, cutoff_table, window_start
-from features.measures import Aggregate, BuyTillYouDie, DaysSince, Distinct, Ratio, Season
+from features.measures import Aggregate, BuyTillYouDie, DaysSince, Distinct, OfCutoff, Ratio
 
 if TYPE_CHECKING:
     from ibis.expr.types import Table
@@ -102,8 +102,8 @@ def _aggregates(known: Known, features: Sequence[Feature], *, kinds: Sequence[st
 
 def _table_of(feature: Feature) -> str | None:
     measure = feature.measure
-    if isinstance(measure, Season):
-        return "orders"  # the same for every customer of a cutoff, so any of its rows can carry it
+    if isinstance(measure, OfCutoff):
+        return "orders"  # any of a cutoff's rows can carry it
     if not isinstance(measure, Aggregate | DaysSince):
         return None
     return "orders" if measure.fact in KINDS else measure.fact
@@ -121,8 +121,8 @@ def _distinct_counts(known: Known, features: Sequence[Feature]) -> list[Table]:
 
 def _reduce(feature: Feature, *, has_other_kinds: bool = False) -> ibis.Deferred:
     measure = feature.measure
-    if isinstance(measure, Season):
-        return _[f"season_{measure.which}"].max()
+    if isinstance(measure, OfCutoff):
+        return _[measure.column].max()
     assert isinstance(measure, Aggregate | DaysSince)  # noqa: S101 - narrows the type
     is_kind = _[KINDS[measure.fact]] if has_other_kinds or measure.fact in NO_SALES else None
     if isinstance(measure, DaysSince):

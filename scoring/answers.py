@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facts.errors import RegularsError
-from scoring.model import TaskModel
+from scoring.model import QUANTILES, TaskModel
 
 Status = Literal["ok", "unknown_customer", "insufficient_data", "stale_features"]
 
@@ -59,11 +59,15 @@ class FeatureRows:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answers:
-    """One status per customer, why it is not ok, and a score per task (NaN where the status is not ok)."""
+    """One status per customer, why it is not ok, and by task a score and, of some, its (p10, p50, p90).
+
+    Scores and intervals are NaN where the status is not ok.
+    """
 
     statuses: tuple[Status, ...]
     details: tuple[str | None, ...]
     scores: Mapping[str, NDArray[np.float64]]
+    intervals: Mapping[str, NDArray[np.float64]]
 
 
 def answer(rows: FeatureRows, models: Mapping[str, TaskModel], *, at: datetime, ttl: timedelta) -> Answers:
@@ -85,12 +89,19 @@ def answer(rows: FeatureRows, models: Mapping[str, TaskModel], *, at: datetime, 
     """
     judged = [_judge(rows, index, models, at=at, ttl=ttl) for index in range(len(rows.customer_ids))]
     is_ok = np.array([status == "ok" for status, _ in judged], dtype=bool)
-    scores = {}
+    scores, intervals = {}, {}
     for task, model in models.items():
+        matrix = rows.of_model(model)[is_ok]
         scores[task] = np.full(len(judged), np.nan)
-        scores[task][is_ok] = model.score(rows.of_model(model)[is_ok])
+        scores[task][is_ok] = model.score(matrix)
+        if model.quantiles is not None:
+            intervals[task] = np.full((len(judged), len(QUANTILES)), np.nan)
+            intervals[task][is_ok] = model.interval(matrix)
     return Answers(
-        statuses=tuple(status for status, _ in judged), details=tuple(why for _, why in judged), scores=scores
+        statuses=tuple(status for status, _ in judged),
+        details=tuple(why for _, why in judged),
+        scores=scores,
+        intervals=intervals,
     )
 
 

@@ -18,7 +18,7 @@ from features.lake_events import events_of
 from features.live import REACH
 from features.snapshots import last_cutoff, read_snapshots, snapshot_names
 from scoring.answers import FeatureRows, answer
-from scoring.model import TaskModel
+from scoring.model import QUANTILE_NAMES, TaskModel
 
 
 class UnwritableOutput(RegularsError):  # noqa: N818 - reads as the sentence it prints
@@ -57,8 +57,9 @@ def known_rows(lake: Lake, *, as_of: datetime) -> FeatureRows:
 def score_table(rows: FeatureRows, models: Mapping[str, TaskModel], *, as_of: datetime, ttl: timedelta) -> pd.DataFrame:
     """Build one row per customer: customer_id, status, detail, features_as_of, as_of, and of every task its score.
 
-    The score's column is `<task>_probability` or `<task>_amount`, missing where the status is not ok; `<task>_model`
-    names the version.
+    The score's column is `<task>_probability`, `<task>_amount` or `<task>_days`, missing where the status is not ok; of
+    the latter two `<task>_p10`, `<task>_p50` and `<task>_p90` follow. Days at the horizon mean: not within it, if ever.
+    `<task>_model` names the version.
     """
     answers = answer(rows, models, at=as_of, ttl=ttl)
     frame = pd.DataFrame(
@@ -72,6 +73,8 @@ def score_table(rows: FeatureRows, models: Mapping[str, TaskModel], *, as_of: da
     )
     for task, model in models.items():
         frame[f"{task}_{model.kind}"] = answers.scores[task]
+        if task in answers.intervals:
+            frame[[f"{task}_{name}" for name in QUANTILE_NAMES]] = answers.intervals[task]
         frame[f"{task}_horizon_days"] = model.horizon_days
         frame[f"{task}_model"] = model.label
     return frame

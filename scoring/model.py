@@ -1,26 +1,32 @@
-"""A trained model: a booster, its calibration, and what must hold of the features that it is given.
+"""A trained model: its boosters, its calibration, and what must hold of the features that it is given.
 
-On disk it is two files, `booster.ubj` (XGBoost's UBJSON) and `model.json`, which has the digest of both; nothing is
-unpickled. It imports nothing of this project, so that MLflow can carry this file with the model.
+It imports nothing of this project, so that MLflow can carry this folder with the model.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
-from dataclasses import asdict, dataclass, field, replace
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import pandas as pd
     import xgboost
 
-BOOSTER_FILE, MODEL_FILE = "booster.ubj", "model.json"
-FORMAT = 2
+Kind: TypeAlias = Literal["probability", "amount", "days"]
+Link: TypeAlias = Literal["identity", "log", "log1p"]
+Floats: TypeAlias = NDArray[np.float64]
+Rows: TypeAlias = NDArray[np.float32]
+
+QUANTILES, QUANTILE_NAMES = (0.1, 0.5, 0.9), ("p10", "p50", "p90")
+_MEDIAN = QUANTILES.index(0.5)
 _MANY_ROWS = 1000  # below this, waking the other threads costs more than they save
+INVERSE: Mapping[Link, Callable[[Floats], Floats]] = {"identity": lambda x: x, "log": np.exp, "log1p": np.expm1}
 
 
 class UnusableModel(Exception):  # noqa: N818 - reads as the sentence it prints
@@ -35,7 +41,7 @@ class Calibration:
     raw: tuple[float, ...] = ()
     calibrated: tuple[float, ...] = ()
 
-    def apply(self, scores: NDArray[np.float64]) -> NDArray[np.float64]:
+    def apply(self, scores: Floats) -> Floats:
         """Return calibrated scores; without knots the raw ones."""
         return np.interp(scores, self.raw, self.calibrated) if self.raw else scores
 
@@ -53,11 +59,84 @@ class Gate:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Windows:
+    """What a young shop's windows hold, stretched to what whole ones would.
+
+    A sum over 365 days of a shop with 200 days on record is the sum over 200; a model that learned from such rows would
+    take next year's whole sums for other customers. The days on record only stretch: no booster sees them.
+
+    Parameters
+    ----------
+    record
+        The column of the days on record.
+    columns, window_days, over_days
+        The columns that are stretched, the window of each, and of a ratio the window of what it is over (else 0).
+    """
+
+    record: int
+    columns: tuple[int, ...] = ()
+    window_days: tuple[float, ...] = ()
+    over_days: tuple[float, ...] = ()
+
+    def whole(self, matrix: Rows) -> Rows:
+        """Return the rows as whole windows would have them, the days on record as missing."""
+        known = np.maximum(matrix[:, [self.record]], 1.0)
+        stretched = matrix.copy()
+        if self.columns:
+            whole, over = np.asarray(self.window_days, np.float32), np.asarray(self.over_days, np.float32)
+            # Where the days are not known, fmin takes the window, and nothing is stretched.
+            stretch = whole / np.fmin(whole, known)
+            squeeze = np.where(over > 0, over / np.fmin(np.fmax(over, 1.0), known), 1.0)
+            stretched[:, list(self.columns)] *= (stretch / squeeze).astype(np.float32)
+        stretched[:, self.record] = np.nan
+        return stretched
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quantiles:
+    """p10, p50 and p90: those of a booster, each moved so that it held on held-out time (split conformal).
+
+    Parameters
+    ----------
+    booster
+        One output for each of `QUANTILES`, or one for all (an accelerated failure time model says where the middle is).
+    link
+        What the boosters' outputs are of the label.
+    shifts
+        What is added to each output, before the link.
+
+    References
+    ----------
+    Romano, Patterson & Candès (2019), "Conformalized quantile regression".
+    """
+
+    booster: xgboost.Booster = field(repr=False, compare=False)
+    link: Link
+    shifts: tuple[float, float, float]
+
+    def predict(self, whole: Rows) -> Floats:
+        """Return (n, 3) quantiles of the label, in order."""
+        outputs = self.booster.inplace_predict(whole, predict_type="margin").astype(np.float64)
+        moved = outputs.reshape(len(whole), -1) + np.array(self.shifts)
+        return INVERSE[self.link](np.sort(moved, axis=1))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TaskModel:
-    """One task's model. `version` is the registry's, once it has one."""
+    """One task's model. `version` is the registry's, once it has one.
+
+    Parameters
+    ----------
+    booster
+        What the score comes from: a probability, an amount, or the days until something happens.
+    buys
+        Of a two-part model, the probability that there is any amount at all, which the booster's is multiplied by.
+    quantiles
+        The interval of an amount or of days; the score of days is their median.
+    """
 
     task: str
-    kind: Literal["probability", "amount"]
+    kind: Kind
     horizon_days: int
     features: tuple[str, ...]
     feature_hash: str
@@ -65,7 +144,10 @@ class TaskModel:
     calibration: Calibration
     currency: str | None = None
     version: str = ""
+    windows: Windows | None = None
     booster: xgboost.Booster = field(repr=False, compare=False)
+    buys: xgboost.Booster | None = field(default=None, repr=False, compare=False)
+    quantiles: Quantiles | None = None
 
     @property
     def registered_name(self) -> str:
@@ -77,16 +159,22 @@ class TaskModel:
         """Return name and version as answers show them."""
         return f"{self.registered_name}/{self.version}" if self.version else self.registered_name
 
+    @property
+    def boosters(self) -> Iterator[xgboost.Booster]:
+        """Every booster of the model."""
+        held = (self.booster, self.buys, self.quantiles and self.quantiles.booster)
+        return iter({id(booster): booster for booster in held if booster is not None}.values())
+
     def with_version(self, version: str) -> TaskModel:
         """Return the same model under a registered version."""
         return replace(self, version=version)
 
-    def score(self, matrix: NDArray[np.float32]) -> NDArray[np.float64]:
+    def score(self, matrix: Rows) -> Floats:
         """Score rows of features in the model's order, missing as NaN.
 
         Returns
         -------
-        (n,) probabilities in [0, 1], or amounts of at least 0 in the shop's currency.
+        (n,) probabilities in [0, 1], amounts of at least 0 in the shop's currency, or days in [0, horizon].
 
         Raises
         ------
@@ -95,90 +183,84 @@ class TaskModel:
         """
         if not len(matrix):
             return np.empty(0)
-        raw = self.booster.inplace_predict(self._checked(matrix)).astype(np.float64)
-        limits = (0.0, 1.0) if self.kind == "probability" else (0.0, np.inf)
-        return np.clip(self.calibration.apply(raw), *limits)
+        if self.kind == "days":
+            return self.interval(matrix)[:, _MEDIAN]
+        whole = self._whole(matrix)
+        raw = self.booster.inplace_predict(whole).astype(np.float64)
+        if self.buys is not None:
+            raw = raw * self.buys.inplace_predict(whole)
+        return np.clip(self.calibration.apply(raw), 0.0, self._most)
 
-    def contributions(self, matrix: NDArray[np.float32]) -> NDArray[np.float32]:
+    def interval(self, matrix: Rows) -> Floats:
+        """Return (n, 3): p10, p50 and p90 of the label, of which 80 % lie from the first to the last.
+
+        Days at the horizon mean: not within it, if ever.
+
+        Raises
+        ------
+        UnusableModel
+            The model has no quantiles, or the rows do not have its number of features.
+        """
+        if self.quantiles is None:
+            raise UnusableModel(f"{self.label} was trained without an interval")
+        if not len(matrix):
+            return np.empty((0, len(QUANTILES)))
+        return np.clip(self.quantiles.predict(self._whole(matrix)), 0.0, self._most)
+
+    def contributions(self, matrix: Rows) -> Rows:
         """Return (n, features) TreeSHAP values of the raw score, before its link and calibration.
+
+        Of a two-part model they are of the logarithm of the product: the parts that the features have in the log-odds
+        of any amount are scaled to the logarithm of its probability. Of days they are of the median.
 
         References
         ----------
         Lundberg et al. (2020), "From local explanations to global understanding with explainable AI for trees".
         """
-        import xgboost
+        whole = self._whole(matrix)
+        parts, _ = shap_values(self.booster, whole)
+        if self.buys is not None:
+            odds, mean_odds = shap_values(self.buys, whole)
+            total = odds.sum(axis=1, keepdims=True)
+            log_ratio = np.logaddexp(0, -mean_odds) - np.logaddexp(0, -(mean_odds + total))
+            slope = np.divide(log_ratio, total, out=np.ones_like(total), where=np.abs(total) > _NO_DIFFERENCE)
+            parts = parts + odds * slope
+        return parts.astype(np.float32)
 
-        rows = xgboost.DMatrix(self._checked(matrix), nthread=1 if len(matrix) < _MANY_ROWS else None)
-        whole = self.booster.predict(rows, pred_contribs=True)
-        return np.asarray(whole[:, :-1], dtype=np.float32)  # the last column is the mean of all rows
+    @property
+    def _most(self) -> float:
+        return {"probability": 1.0, "amount": np.inf, "days": float(self.horizon_days)}[self.kind]
 
-    def _checked(self, matrix: NDArray[np.float32]) -> NDArray[np.float32]:
+    def _whole(self, matrix: Rows) -> Rows:
         if matrix.ndim != 2 or matrix.shape[1] != len(self.features):  # noqa: PLR2004
             found = f"{matrix.shape[-1]} features given"
             raise UnusableModel(f"{self.label} needs {len(self.features)} features in its order, {found}")
-        return np.ascontiguousarray(matrix, dtype=np.float32)
+        rows = np.ascontiguousarray(matrix, dtype=np.float32)
+        return self.windows.whole(rows) if self.windows else rows
 
 
-def write_model(model: TaskModel, folder: Path) -> None:
-    """Write the two files of a model into a folder."""
-    folder.mkdir(parents=True, exist_ok=True)
-    model.booster.save_model(folder / BOOSTER_FILE)
-    told: dict[str, Any] = {"format": FORMAT}
-    told |= {name: getattr(model, name) for name in ("task", "kind", "horizon_days", "features", "feature_hash")}
-    told["booster_sha256"] = _sha256(folder / BOOSTER_FILE)
-    told |= {"currency": model.currency, "gate": asdict(model.gate), "calibration": asdict(model.calibration)}
-    told["sha256"] = _digest(told)
-    (folder / MODEL_FILE).write_text(json.dumps(told, indent=2), encoding="utf-8")
+def score_frame(model: TaskModel, matrix: Rows) -> pd.DataFrame:
+    """Return the figures of rows as a frame: the score by the name of its kind, then p10, p50, p90 if it has them."""
+    import pandas as pd
+
+    frame = pd.DataFrame({model.kind: model.score(matrix)})
+    if model.quantiles is not None:
+        frame[list(QUANTILE_NAMES)] = model.interval(matrix)
+    return frame
 
 
-def read_model(folder: Path, *, version: str = "") -> TaskModel:
-    """Read a model from its folder.
+_NO_DIFFERENCE = 1e-9
 
-    Raises
-    ------
-    UnusableModel
-        A file is missing or damaged, or of another format; the message names the file.
+
+def shap_values(booster: xgboost.Booster, whole: Rows) -> tuple[Floats, Floats]:
+    """Return a booster's TreeSHAP values, (n, features), and the mean they start from, (n, 1).
+
+    Of quantiles they are the median's.
     """
     import xgboost
 
-    path = folder / MODEL_FILE
-    try:
-        told = json.loads(path.read_text(encoding="utf-8"))
-        if told["format"] != FORMAT:
-            raise UnusableModel(f"{path} has a format that this version does not read; train again")
-        if told.pop("sha256") != _digest(told):
-            raise _changed(path)
-        del told["format"]
-        knots = told.pop("calibration")
-        calibration = Calibration(
-            method=knots["method"], raw=tuple(knots["raw"]), calibrated=tuple(knots["calibrated"])
-        )
-        gate = Gate(**told.pop("gate"))
-        path = folder / BOOSTER_FILE
-        # XGBoost trusts the file: a cut one may end the process, a changed one may score.
-        if _sha256(path) != told.pop("booster_sha256"):
-            raise _changed(path)
-        booster = xgboost.Booster(model_file=str(path))
-        told["features"] = tuple(told["features"])
-        model = TaskModel(**told, gate=gate, calibration=calibration, booster=booster, version=version)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, xgboost.core.XGBoostError) as error:
-        raise UnusableModel(f"damaged model file {path}: {str(error).splitlines()[0][:200]}; train again") from error
-    if booster.num_features() != len(model.features):
-        raise UnusableModel(
-            f"damaged model file {path}: it holds {booster.num_features()} features, not {len(model.features)}"
-        )
-    return model
-
-
-def _changed(path: Path) -> UnusableModel:
-    return UnusableModel(f"damaged model file {path}: its content is not what was written; train again")
-
-
-def _digest(told: dict[str, Any]) -> str:
-    """Return the digest of what a model file says, however it is laid out."""
-    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    rows = xgboost.DMatrix(whole, nthread=1 if len(whole) < _MANY_ROWS else None)
+    values = booster.predict(rows, pred_contribs=True).astype(np.float64)
+    if values.ndim == 3:  # noqa: PLR2004 - rows, outputs, features
+        values = values[:, _MEDIAN]
+    return values[:, :-1], values[:, -1:]

@@ -10,22 +10,27 @@ import pandas as pd
 from mlflow.models import set_model
 from mlflow.pyfunc import PythonModel
 
-from scoring.model import UnusableModel, read_model
+from scoring.model import UnusableModel, score_frame
+from scoring.model_files import read_model
 
 ARTIFACT = "model"
 
 
 class CalibratedModel(PythonModel):  # type: ignore[misc]
-    """`predict` takes the model's features by name, in any order, and returns its calibrated scores."""
+    """`predict` takes the model's features by name, in any order, and returns the figures of the endpoint.
+
+    A frame with the rows' index: `probability`; or `amount` or `days`, and `p10`, `p50`, `p90`.
+    """
 
     def load_context(self, context: Any) -> None:  # noqa: ANN401, D102 - MLflow's own signature
         self._model = read_model(Path(context.artifacts[ARTIFACT]))
 
-    def predict(self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> np.ndarray:  # noqa: ANN401, ARG002, D102
+    def predict(self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> pd.DataFrame:  # noqa: ANN401, ARG002, D102
         missing = [name for name in self._model.features if name not in model_input.columns]
         if missing:
             raise UnusableModel(f"{self._model.label} needs column {missing[0]!r} and {len(missing) - 1} more")
-        return self._model.score(model_input[list(self._model.features)].to_numpy(dtype=np.float32, na_value=np.nan))
+        matrix = model_input[list(self._model.features)].to_numpy(dtype=np.float32, na_value=np.nan)
+        return score_frame(self._model, matrix).set_index(model_input.index)
 
 
 set_model(CalibratedModel())

@@ -11,7 +11,8 @@ from urllib.parse import unquote, urlsplit
 
 from facts.errors import RegularsError
 from facts.home import require_sqlite
-from scoring.model import MODEL_FILE, TaskModel, UnusableModel, read_model
+from scoring.model import TaskModel, UnusableModel
+from scoring.model_files import MODEL_FILE, read_model
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

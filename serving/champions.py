@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from facts.errors import NotYet
 from features.inputs import input_hash
 from scoring.answers import FeatureMismatch
-from scoring.model import MODEL_FILE, TaskModel
+from scoring.model import TaskModel
+from scoring.model_files import MODEL_FILE
 from scoring.registry import UnusableChampion, read_champion
 from serving.schema import TASKS
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
     from facts.home import Home
 
-KINDS = {"repurchase": "probability", "churn": "probability", "clv": "amount"}
+KINDS = {"repurchase": "probability", "churn": "probability", "clv": "amount", "next_order": "days"}
 
 
 def read_champions(home: Home) -> Mapping[str, TaskModel]:
@@ -52,6 +53,8 @@ def _check(model: TaskModel, task: str) -> None:
     label = model.label
     if (model.task, model.kind) != (task, KINDS[task]):
         raise UnusableChampion(label, f"it holds a model of {model.task!r} that predicts a {model.kind}")
+    if model.kind != "probability" and model.quantiles is None:
+        raise UnusableChampion(label, "it has no interval; train again")
     if model.kind == "amount" and not model.currency:
         raise UnusableChampion(label, "it names no currency")
     if model.feature_hash != input_hash(model.features):

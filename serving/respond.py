@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
@@ -10,7 +11,7 @@ from features.inputs import describe
 from features.store import TTL
 from scoring.answers import Answers, FeatureRows, answer
 from scoring.reasons import reasons
-from serving.schema import AmountScore, CustomerResult, ProbabilityScore, ReasonGiven, ScoreRequest
+from serving.schema import AmountScore, CustomerResult, DaysScore, ProbabilityScore, ReasonGiven, ScoreRequest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -67,7 +68,7 @@ def _result(
     as_of = rows.features_as_of[row]
     is_known = as_of is not None and as_of <= at  # features newer than the instant are not known at it
     is_ok = answers.statuses[row] == "ok"
-    scores = {task: _score(model, float(answers.scores[task][row])) for task, model in models.items()} if is_ok else {}
+    scores = {task: _score(model, answers, row, at=at) for task, model in models.items()} if is_ok else {}
     return CustomerResult(
         customer_id=rows.customer_ids[row],
         status=answers.statuses[row],
@@ -79,10 +80,35 @@ def _result(
     )
 
 
-def _score(model: TaskModel, value: float) -> ProbabilityScore | AmountScore:
+def _score(model: TaskModel, answers: Answers, row: int, *, at: datetime) -> ProbabilityScore | AmountScore | DaysScore:
+    value = float(answers.scores[model.task][row])
     if model.kind == "probability":
         return ProbabilityScore(probability=value, horizon_days=model.horizon_days, model=model.label)
-    return AmountScore(amount=value, currency=model.currency or "", horizon_days=model.horizon_days, model=model.label)
+    low, middle, high = answers.intervals[model.task][row].tolist()
+    if model.kind == "days":
+        earliest, expected, latest = (_after(at, days, within=model.horizon_days) for days in (low, middle, high))
+        return DaysScore(
+            days=middle,
+            expected_at=expected,
+            earliest_at=earliest,
+            latest_at=latest,
+            horizon_days=model.horizon_days,
+            model=model.label,
+        )
+    return AmountScore(
+        amount=value,
+        p10=low,
+        p50=middle,
+        p90=high,
+        currency=model.currency or "",
+        horizon_days=model.horizon_days,
+        model=model.label,
+    )
+
+
+def _after(at: datetime, days: float, *, within: int) -> datetime | None:
+    """Return an instant some days later, None where that is beyond the horizon."""
+    return None if days >= within else at + timedelta(days=days)
 
 
 def _reasons(

@@ -12,9 +12,9 @@ from pydantic_core import ErrorDetails
 from facts.errors import UnknownName
 from scoring.answers import Status
 
-Task = Literal["repurchase", "churn", "clv"]
+Task = Literal["repurchase", "churn", "clv", "next_order"]
 
-TASKS: tuple[Task, ...] = ("repurchase", "churn", "clv")
+TASKS: tuple[Task, ...] = ("repurchase", "churn", "clv", "next_order")
 MOST_CUSTOMERS = 1_000
 LONGEST_ID = 128
 MOST_REASONS = 20
@@ -64,12 +64,38 @@ class ProbabilityScore(BaseModel):
 
 
 class AmountScore(BaseModel):
-    """An expected amount of money."""
+    """An expected amount of money, and the interval that 80 % of such customers end in."""
 
     amount: float = Field(description="Expected net spend, never negative, in `currency`", examples=[412.5])
+    p10: float = Field(description="A tenth of such customers spend less", examples=[120.0])
+    p50: float = Field(description="Half of such customers spend less", examples=[398.0])
+    p90: float = Field(description="A tenth of such customers spend more", examples=[760.0])
     currency: str = Field(description="ISO 4217 code of the shop's currency", examples=["USD"])
     horizon_days: int = Field(description="How far it looks ahead, in days", examples=[90])
     model: str = Field(description="Registered model and version", examples=["regulars-clv/1"])
+
+
+class DaysScore(BaseModel):
+    """When the next order is to be expected, and the interval that 80 % of such orders come in."""
+
+    days: float = Field(
+        description="The median days from now to the next order; at the horizon: not within it, if ever", examples=[6.4]
+    )
+    expected_at: datetime | None = Field(
+        default=None,
+        description="The median; absent where it lies beyond the horizon: an order within it is not to be expected",
+        examples=["2017-10-05T16:20:00Z"],
+    )
+    earliest_at: datetime | None = Field(
+        default=None, description="A tenth of such orders come before it", examples=["2017-10-02T09:00:00Z"]
+    )
+    latest_at: datetime | None = Field(
+        default=None,
+        description="A tenth of such orders come after it, or never; absent where it lies beyond the horizon",
+        examples=["2017-10-28T11:00:00Z"],
+    )
+    horizon_days: int = Field(description="How far it looks ahead, in days", examples=[90])
+    model: str = Field(description="Registered model and version", examples=["regulars-next_order/1"])
 
 
 class ReasonGiven(BaseModel):
@@ -100,6 +126,7 @@ class CustomerResult(BaseModel):
     repurchase: ProbabilityScore | None = Field(default=None, description="At least one order within the horizon")
     churn: ProbabilityScore | None = Field(default=None, description="No order within the horizon")
     clv: AmountScore | None = Field(default=None, description="Net spend within the horizon")
+    next_order: DaysScore | None = Field(default=None, description="When the next order is to be expected")
     features_as_of: datetime | None = Field(
         default=None, description="The instant before which facts were used", examples=["2017-10-01T04:00:00Z"]
     )

@@ -140,7 +140,8 @@ def _refuse(ctx: bentoml.Context, problem: Problem, *, status: int) -> Response:
 
 
 def _warm_up(model: TaskModel) -> None:
-    model.booster.set_param({"nthread": 1})
+    for booster in model.boosters:
+        booster.set_param({"nthread": 1})
     nothing: Any = np.full((1, len(model.features)), np.nan, dtype=np.float32)
     model.score(nothing)
     reasons(model, nothing, count=1)

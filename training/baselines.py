@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     Predictor: TypeAlias = Callable[[pd.DataFrame], Floats]
     Fit: TypeAlias = Callable[[pd.DataFrame, NDArray[Any]], Predictor]
 
-RECENCY = "order_recency_live_days"
+RECENCY, OWN_GAP = "order_recency_live_days", "visit_gap_mean_365d"
 SPEND_WINDOW = re.compile(r"spend_amount_(?P<days>\d+)d")
 # Between Poisson (1) and gamma (2): a mass at zero and a long right tail, in one distribution (Jørgensen 1987).
 TWEEDIE_POWER = 1.5
@@ -143,13 +143,21 @@ def _fit_tweedie(features: pd.DataFrame, label: NDArray[Any], *, columns: tuple[
     return partial(_amount, pipeline=pipeline, columns=columns, scale=scale)
 
 
+def _fit_log_days(features: pd.DataFrame, label: NDArray[Any], *, columns: tuple[str, ...]) -> Predictor:
+    """Fit the logarithm of the days by least squares on log1p of the columns; what it predicts is a median."""
+    from sklearn.linear_model import Ridge
+
+    pipeline = _pipeline(features, columns, Ridge(alpha=RIDGE_PENALTY))
+    pipeline.fit(features[[*columns]], np.log1p(np.asarray(label, np.float64)))
+    return partial(_days, pipeline=pipeline, columns=columns, most=float(np.max(label)))
+
+
 def _pipeline(features: pd.DataFrame, columns: tuple[str, ...], regression: BaseEstimator) -> Pipeline:
-    """Chain log1p, standardisation and a regression; who has no recency counts as long ago as any in training."""
+    """Chain log1p, standardisation and a regression; who has no recency or gap counts as the longest in training."""
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
-    longest = float(features[RECENCY].max()) if RECENCY in columns else 0.0
-    missing = {column: np.nan_to_num(longest) if column == RECENCY else 0.0 for column in columns}
+    missing = {c: float(np.nan_to_num(features[c].max())) if c in (RECENCY, OWN_GAP) else 0.0 for c in columns}
     return make_pipeline(FunctionTransformer(partial(_log, missing=missing)), StandardScaler(), regression)
 
 
@@ -168,6 +176,11 @@ def _probability(features: pd.DataFrame, *, pipeline: Pipeline, columns: tuple[s
 def _amount(features: pd.DataFrame, *, pipeline: Pipeline, columns: tuple[str, ...], scale: float) -> Floats:
     amount: Floats = pipeline.predict(features[[*columns]]) * scale
     return amount
+
+
+def _days(features: pd.DataFrame, *, pipeline: Pipeline, columns: tuple[str, ...], most: float) -> Floats:
+    days: Floats = np.clip(np.expm1(pipeline.predict(features[[*columns]])), 0.0, most)
+    return days
 
 
 def _constant(features: pd.DataFrame, *, value: float) -> Floats:
@@ -194,6 +207,16 @@ def _tweedie(name: str, description: str, *columns: str) -> Baseline:
     )
 
 
+def _log_days(name: str, description: str, *columns: str) -> Baseline:
+    return Baseline(
+        name=name,
+        description=description,
+        columns=columns,
+        is_single_feature=len(columns) == 1,
+        fit=partial(_fit_log_days, columns=columns),
+    )
+
+
 _RFM = (RECENCY, "order_count_365d", "spend_amount_365d")
 
 # Without `last_spend_carried_forward`, whose column depends on the horizon: `baselines_for` adds it.
@@ -207,5 +230,10 @@ BASELINES: dict[Kind, tuple[Baseline, ...]] = {
         _tweedie("recency_alone", "Power law in the days since the last order.", RECENCY),
         _tweedie("order_count_alone", "Power law in the orders of the last 30 days.", "order_count_30d"),
         _tweedie("rfm_regression", "Tweedie regression on recency, and a year's orders and spend.", *_RFM),
+    ),
+    "days": (
+        _log_days("recency_alone", "Power law in the days since the last order.", RECENCY),
+        _log_days("own_gap_alone", "Power law in the own mean gap between visits.", OWN_GAP),
+        _log_days("rfm_regression", "Log-linear regression on recency, and a year's orders and spend.", *_RFM),
     ),
 }

@@ -4,6 +4,8 @@ References
 ----------
 Platt (1999), "Probabilistic outputs for support vector machines".
 Zadrozny & Elkan (2002), "Transforming classifier scores into accurate multiclass probability estimates".
+Kull, Silva Filho & Flach (2017), "Beta calibration: a well-founded and easily implemented improvement on logistic
+calibration for binary classifiers".
 """
 
 from __future__ import annotations
@@ -67,6 +69,17 @@ def _platt(predicted: Floats, actual: Floats) -> Calibration:
     return Calibration(method="platt", raw=tuple(_KNOTS.tolist()), calibrated=tuple(curve.tolist()))
 
 
+def _beta(predicted: Floats, actual: Floats) -> Calibration:
+    """Fit a logistic curve in both log p and log(1 - p); one that would fall somewhere gives way to Platt's."""
+    from sklearn.linear_model import LogisticRegression
+
+    model = LogisticRegression(C=1e6).fit(_logs(predicted), actual)
+    if (model.coef_ < 0).any():
+        return _platt(predicted, actual)
+    curve = model.predict_proba(_logs(_KNOTS))[:, 1]
+    return Calibration(method="beta", raw=tuple(_KNOTS.tolist()), calibrated=tuple(curve.tolist()))
+
+
 def _isotonic(predicted: Floats, actual: Floats) -> Calibration:
     from sklearn.isotonic import IsotonicRegression
 
@@ -74,6 +87,11 @@ def _isotonic(predicted: Floats, actual: Floats) -> Calibration:
     return Calibration(
         method="isotonic", raw=tuple(model.X_thresholds_.tolist()), calibrated=tuple(model.y_thresholds_.tolist())
     )
+
+
+def _logs(probability: Floats) -> Floats:
+    clipped = np.clip(probability, _EDGE, 1 - _EDGE)
+    return np.column_stack([np.log(clipped), -np.log1p(-clipped)])
 
 
 def _log_odds(probability: Floats) -> Floats:
@@ -85,5 +103,6 @@ def _log_odds(probability: Floats) -> Floats:
 _METHODS: Mapping[str, Callable[[Floats, Floats], Calibration]] = {
     "none": _none,
     "platt": _platt,
+    "beta": _beta,
     "isotonic": _isotonic,
 }

@@ -12,7 +12,9 @@ from zoneinfo import ZoneInfo
 
 from scoring.model import TaskModel
 from training.evaluation import MODEL, Evaluation
+from training.fitting import MONOTONE
 from training.metrics import METRICS, Estimate
+from training.objectives import OBJECTIVES
 from training.result import Result
 from training.tasks import Task
 
@@ -30,7 +32,7 @@ def model_card(result: Result) -> str:
     def day(instant: datetime) -> str:
         return f"{instant.astimezone(ZoneInfo(shop.timezone)):%Y-%m-%d}"
 
-    unit = f" (errors in {shop.currency})" if task.kind == "amount" else ""
+    unit = {"amount": f" (errors in {shop.currency})", "days": " (errors in days)"}.get(task.kind, "")
     return f"""## {model.registered_name}, next {horizon.days} days
 
 {task.description}.
@@ -48,6 +50,7 @@ tested once on {day(splits.test)}, {len(evaluation.actual):,} customers.
 - **Answers for** customers with at least {model.gate.at_least:g} of these: {model.gate.said}.
 - **Search** {found.ended_by}; mean validation {task.search_metric} {found.value:.4f} \
 ({", ".join(f"{value:.4f}" for value in found.fold_values)}).
+- **Learned by** {_learned(result)}.
 - **Calibration** {_calibrated(model)}.
 - **Features** {len(model.features)}, list hash `{model.feature_hash}`.
 
@@ -55,6 +58,7 @@ tested once on {day(splits.test)}, {len(evaluation.actual):,} customers.
 
 {_metric_table(task, evaluation)}
 
+{_groups(evaluation)}
 ### What it goes by
 
 {", ".join(f"`{name}`" for name in strongest)} (by total gain).
@@ -66,6 +70,31 @@ effect: it does not say that treating a customer changes the outcome.
 """
 
 
+def _learned(result: Result) -> str:
+    params, model = result.found.params, result.model
+    said = [OBJECTIVES[params["objective"]].said]
+    if params.get("recency") == MONOTONE:
+        said.append("held to one direction in the days since the last order")
+    if model.windows and model.windows.columns:
+        said.append("sums over windows that began before the shop's record stretched to whole windows")
+    return "; ".join(said)
+
+
+def _groups(evaluation: Evaluation) -> str:
+    """Write the table of the groups, nothing where none is large enough."""
+    if not evaluation.groups:
+        return ""
+    names = list(evaluation.groups[0].estimates)
+    rows = [
+        f"| {group.group}: {group.said} | {group.rows:,} | {group.mean_predicted:.4g} | {group.mean_actual:.4g} | "
+        + " | ".join(_said(group.estimates[name], bold=False) for name in names)
+        + " |"
+        for group in evaluation.groups
+    ]
+    head = f"| group | customers | mean predicted | mean observed | {' | '.join(names)} |"
+    return "\n".join(["### Where it may be weaker", "", head, "|---" * (4 + len(names)) + "|", *rows, ""])
+
+
 def _bullets(sentences: tuple[str, ...]) -> str:
     verdict, *grounds = sentences
     return "\n".join([f"**Verdict**: {verdict}", "", *[f"- {ground}" for ground in grounds]])
@@ -73,6 +102,8 @@ def _bullets(sentences: tuple[str, ...]) -> str:
 
 def _calibrated(model: TaskModel) -> str:
     method = model.calibration.method
+    if model.quantiles is not None:
+        return "p10, p50 and p90 moved so that they held on the validation cutoffs (split conformal)"
     return "none" if method == "none" else f"{method}, fitted on out-of-time predictions of the validation cutoffs"
 
 
@@ -90,6 +121,10 @@ def _metric_table(task: Task, evaluation: Evaluation) -> str:
         + " | ".join(_said(evaluation.estimates[name][metric], bold=name == MODEL) for name in names)
         + " |"
         for metric in METRICS[task.kind]
+    ]
+    rows += [
+        f"| {name} | {_said(estimate, bold=True)} |" + " |" * (len(names) - 1)
+        for name, estimate in evaluation.interval.items()
     ]
     return "\n".join([head, *rows])
 

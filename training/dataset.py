@@ -32,7 +32,7 @@ LEAST_OF_EACH_CLASS = 20
 class TrainingSet:
     """One row per (customer_id, cutoff): the inputs of the models (`features.inputs`), then `label`.
 
-    For a probability the label is 0 or 1, for an amount it is money in the shop's currency.
+    For a probability the label is 0 or 1, for an amount money in the shop's currency, for days at most the horizon.
     """
 
     frame: pd.DataFrame
@@ -56,8 +56,9 @@ class TrainingSet:
 def outcomes(orders: ibis.Table, lines: ibis.Table, customers: ibis.Table, *, horizon_days: int) -> ibis.Table:
     """Return what every customer did within the horizon: one row per (customer_id, cutoff) given.
 
-    `order_count` and `net_amount` (decimal, the shop's currency, returns taken off) over what happened at or after the
-    cutoff and before its horizon ends, as it is known today. The caller answers for the window being complete.
+    `order_count`, `net_amount` (decimal, the shop's currency, returns taken off) and `days_to_order` (the horizon where
+    there is none) over what happened at or after the cutoff and before its horizon ends, as it is known today. The
+    caller answers for the window being complete.
     """
     worth = lines.group_by("order_id", "version").agg(net_amount=_.net_amount.sum())
     paid = orders.filter(orders.superseded_at.isnull() & (orders.kind != "cancelled"))
@@ -72,8 +73,12 @@ def outcomes(orders: ibis.Table, lines: ibis.Table, customers: ibis.Table, *, ho
             placed.ordered_at < windows.until,
         ],
     )
+    first = _.ordered_at.min(where=_.is_sale)
+    days = first.delta(_.cutoff.max(), unit="microsecond") / (86_400 * 1_000_000)
     return joined.group_by("customer_id", "cutoff").agg(
-        order_count=_.is_sale.sum().fill_null(0), net_amount=_.net_amount.sum().fill_null(0)
+        order_count=_.is_sale.sum().fill_null(0),
+        net_amount=_.net_amount.sum().fill_null(0),
+        days_to_order=days.fill_null(float(horizon_days)),
     )
 
 
@@ -140,5 +145,7 @@ def _check_enough(frame: pd.DataFrame, task: Task) -> None:
                     needed=str(LEAST_OF_EACH_CLASS),
                     found=str(count),
                 )
-    elif not (frame["label"] > 0).any():
+    elif task.kind == "amount" and not (frame["label"] > 0).any():
         raise GateFailed(f"training rows of {task.name} with any spend", needed="1", found="0")
+    elif task.kind == "days" and not (frame["label"] < frame["label"].max()).any():
+        raise GateFailed(f"training rows of {task.name} with a next order", needed="1", found="0")

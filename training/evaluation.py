@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
@@ -13,7 +13,9 @@ from facts.errors import GateFailed
 from scoring.model import TaskModel
 from training.baselines import Baseline, baselines_for
 from training.dataset import TrainingSet
+from training.groups import GroupMeasure, measure_groups
 from training.metrics import (
+    COVERAGE,
     INTERVAL_PERCENTILES,
     METRICS,
     Estimate,
@@ -21,12 +23,16 @@ from training.metrics import (
     decile_means,
     decile_table,
     estimate_all,
+    estimate_interval,
     paired_difference,
 )
 from training.tasks import Task
 
 MODEL, CHAMPION = "model", "champion"
 DRAWS = 1000
+CALIBRATION_ERROR = "expected_calibration_error"
+LARGEST_CALIBRATION_ERROR = 0.05
+ACCEPTED_COVERAGE = (0.75, 0.85)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +59,8 @@ class Comparison:
 class Evaluation:
     """Everything measured on the test cutoff.
 
-    `estimates` is by predictor (the model and every baseline) and metric; `deciles` has one row per decile.
+    `estimates` is by predictor (the model and every baseline) and metric; `deciles` has one row per decile. `interval`
+    measures the quantiles (rows, 3) of a model that has some.
     """
 
     actual: NDArray[np.float64]
@@ -62,11 +69,17 @@ class Evaluation:
     deciles: pd.DataFrame
     comparisons: tuple[Comparison, ...]
     gate_metric: str
+    quantiles: NDArray[np.float64] | None = None
+    interval: Mapping[str, Estimate] = field(default_factory=dict)
+    groups: tuple[GroupMeasure, ...] = ()
     obstacles: tuple[str, ...] = ()  # sentences: what keeps the model from being champion, whatever it measures
 
     @property
     def is_champion(self) -> bool:
-        """Return whether the model beats the one-feature baselines and the reigning champion, and nothing beats it."""
+        """Return whether the model beats the one-feature baselines and the reigning champion, and nothing beats it.
+
+        It must be calibrated, and its interval must cover, too.
+        """
         return not self.obstacles and all(comparison.holds for comparison in self.comparisons)
 
     @property
@@ -103,24 +116,54 @@ def evaluate(
     baselines = baselines_for(task.kind, horizon_days=model.horizon_days, columns=test.features)
     predictions = {MODEL: model.score(test.matrix)} | {b.name: _baseline_scores(b, train, test) for b in baselines}
     must_win = {baseline.name: baseline.is_single_feature for baseline in baselines}
-    obstacle = reigning and _obstacle(reigning, model, test)
-    if reigning and not obstacle:
+    quantiles = None if model.quantiles is None else model.interval(test.matrix)
+    unmeasured = reigning and _unmeasured(reigning, model, test)
+    if reigning and not unmeasured:
         predictions[CHAMPION] = reigning.score(test.frame[list(reigning.features)].to_numpy(dtype=np.float32))
         must_win[CHAMPION] = True
+    estimates = estimate_all(task.kind, actual, predictions, draws=DRAWS, seed=seed)
+    interval = {} if quantiles is None else estimate_interval(actual, quantiles, draws=DRAWS, seed=seed)
+    groups = measure_groups(task.kind, test.frame, actual, predictions[MODEL], quantiles, draws=DRAWS, seed=seed)
+    obstacles = (unmeasured, _miscalibrated(estimates[MODEL]), _uncovered(interval))
     return Evaluation(
         actual=actual,
         predictions=predictions,
-        estimates=estimate_all(task.kind, actual, predictions, draws=DRAWS, seed=seed),
+        estimates=estimates,
+        quantiles=quantiles,
+        interval=interval,
+        groups=tuple(groups),
         deciles=_deciles(task, actual, predictions[MODEL], seed=seed),
         comparisons=tuple(
             _compare(task, name, actual, predictions, must_win=must, seed=seed) for name, must in must_win.items()
         ),
         gate_metric=task.gate_metric,
-        obstacles=(obstacle,) if obstacle else (),
+        obstacles=tuple(obstacle for obstacle in obstacles if obstacle),
     )
 
 
-def _obstacle(reigning: TaskModel, model: TaskModel, test: TrainingSet) -> str | None:
+def _miscalibrated(measured: Mapping[str, Estimate]) -> str | None:
+    """Return why probabilities cannot be taken at their word, None where they can."""
+    error = measured.get(CALIBRATION_ERROR)
+    if error is None or error.low <= LARGEST_CALIBRATION_ERROR:
+        return None
+    return (
+        f"its probabilities are {error.value:.3f} off on average (95 % {error.low:.3f} to {error.high:.3f}), "
+        f"at most {LARGEST_CALIBRATION_ERROR:g} is accepted"
+    )
+
+
+def _uncovered(interval: Mapping[str, Estimate]) -> str | None:
+    """Return why an interval cannot be taken at its word, None where it can."""
+    covered, (least, most) = interval.get(COVERAGE), ACCEPTED_COVERAGE
+    if covered is None or (covered.high >= least and covered.low <= most):
+        return None
+    return (
+        f"its 80 % interval covers {covered.value:.0%} (95 % {covered.low:.0%} to {covered.high:.0%}), "
+        f"{least:.0%} to {most:.0%} is accepted"
+    )
+
+
+def _unmeasured(reigning: TaskModel, model: TaskModel, test: TrainingSet) -> str | None:
     """Return why the reigning champion cannot be measured beside a model, None where it can."""
     gone = sorted(set(reigning.features) - set(test.features))
     if reigning.horizon_days != model.horizon_days:

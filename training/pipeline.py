@@ -9,20 +9,19 @@ from typing import TYPE_CHECKING, Any
 
 from facts.home import Home
 from facts.lake import Lake, Shop
-from features.inputs import input_hash
 from features.snapshots import SNAPSHOTS
-from scoring.model import Calibration, TaskModel
+from scoring.model import TaskModel
 from scoring.registry import UnusableChampion, champion_version, read_champion, read_version
 from training import tracking
-from training.calibration import fit_calibration
 from training.card import model_card
 from training.dataset import TrainingSet, build_training_set
 from training.evaluation import evaluate
+from training.final import fit_final
 from training.means import Means, require_means
 from training.plan import Plan
 from training.reign import BY_GATE, crown, has_reigned
 from training.result import Result, build_figures, build_metrics, build_report
-from training.search import Found, fit, search
+from training.search import search
 from training.tasks import TASKS
 
 if TYPE_CHECKING:
@@ -154,7 +153,7 @@ def _fit_and_measure(
     )
     on_step("fit and calibrate")
     train_rows, test_rows = data.at(plan.splits.train), data.at([plan.splits.test])
-    model = _fit(plan, train_rows, found, shop, device=means.device)
+    model = fit_final(plan, data, found, shop, means=means)
     on_step("test cutoff")
     evaluation = evaluate(
         plan.task, model, train_rows, test_rows, reigning=_reigning(home, plan.task.name), seed=plan.seed
@@ -179,28 +178,11 @@ def _reigning(home: Home, task: str) -> TaskModel | None:
         return None
 
 
-def _fit(plan: Plan, train_rows: TrainingSet, found: Found, shop: Shop, *, device: str) -> TaskModel:
-    task = plan.task
-    booster = fit(train_rows, found.params, rounds=found.rounds, seed=plan.seed, device=device)
-    is_probability = task.kind == "probability"
-    return TaskModel(
-        task=task.name,
-        kind=task.kind,
-        horizon_days=plan.horizon.days,
-        features=train_rows.features,
-        feature_hash=input_hash(train_rows.features),
-        gate=task.gate,
-        calibration=fit_calibration(found.held_out) if is_probability else Calibration(method="none"),
-        currency=None if is_probability else shop.currency,
-        booster=booster,
-    )
-
-
 def _log(result: Result, *, source: str) -> None:
     import mlflow
 
     plan, means, found, model = result.plan, result.means, result.found, result.model
-    mlflow.log_params({**found.params, "rounds": found.rounds, "calibration": model.calibration.method})
+    mlflow.log_params({**found.params, **found.rounds, "calibration": model.calibration.method})
     mlflow.log_params({"seed": plan.seed, "trials": len(found.trials), "horizon_days": plan.horizon.days})
     mlflow.log_params({"workers": means.workers, "storage": means.storage_kind, "device": means.device})
     mlflow.log_params({"test_cutoff": plan.splits.test.isoformat(), "feature_hash": model.feature_hash})

@@ -9,6 +9,7 @@ from importlib.metadata import version as package_version
 from facts.lake import Lake, short_hash
 from features.inputs import Inputs, input_hash
 from features.snapshots import SNAPSHOTS, snapshot_cutoffs, snapshot_names
+from scoring.model_files import FORMAT as MODEL_FORMAT
 from training.splits import Splits, latest_test_cutoff, split
 from training.tasks import TASKS, Horizon, Task, auto_horizons, visit_gaps
 from training.trials import Budget
@@ -27,9 +28,10 @@ class Plan:
     def key(self, lake: Lake) -> str:
         """Return one short hash of the plan and of the data it would train on."""
         inputs = Inputs.of(snapshot_names(lake), lake.shop().has)
-        made_of = [self.task.name, self.horizon.days, [c.isoformat() for c in self.splits.cutoffs]]
+        made_of = [self.task.name, *self.task.objectives, self.task.search_metric, self.horizon.days]
+        made_of += [cutoff.isoformat() for cutoff in self.splits.cutoffs]
         data = [lake.digest(SNAPSHOTS), lake.digest("orders", "order_lines", "events"), input_hash(inputs.names)]
-        return short_hash([*made_of, *data, self.budget.trials, self.seed, package_version("regulars")])
+        return short_hash([MODEL_FORMAT, *made_of, *data, self.budget.trials, self.seed, package_version("regulars")])
 
 
 def choose_horizons(lake: Lake) -> Mapping[str, Horizon]:

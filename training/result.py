@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from facts.lake import Shop
 from scoring.model import TaskModel
 from training import plots
@@ -48,7 +50,7 @@ def build_report(result: Result) -> dict[str, Any]:
         "test_cutoff": plan.splits.test.isoformat(),
         "train_rows": len(result.train_rows.frame),
         "test_rows": len(evaluation.actual),
-        "params": {**found.params, "rounds": found.rounds},
+        "params": {**found.params, **found.rounds},
         "search": {"metric": plan.task.search_metric, "value": found.value, "folds": found.fold_values},
         "search_ended_by": found.ended_by,
         "trials": len(found.trials),
@@ -58,6 +60,8 @@ def build_report(result: Result) -> dict[str, Any]:
         "calibration": result.model.calibration.method,
         "feature_hash": result.model.feature_hash,
         "estimates": {p: {m: asdict(e) for m, e in ms.items()} for p, ms in evaluation.estimates.items()},
+        "interval": {name: asdict(estimate) for name, estimate in evaluation.interval.items()},
+        "groups": [group.told() for group in evaluation.groups],
         "comparisons": [asdict(comparison) | {"holds": comparison.holds} for comparison in evaluation.comparisons],
         "deciles": evaluation.deciles.to_dict("records"),
         "is_champion": evaluation.is_champion,
@@ -74,7 +78,12 @@ def build_metrics(result: Result) -> dict[str, float]:
             metrics[f"{prefix}{name}"] = estimate.value
             if predictor == MODEL:
                 metrics |= {f"{name}_low": estimate.low, f"{name}_high": estimate.high}
-    return metrics
+    for name, estimate in result.evaluation.interval.items():
+        metrics |= {name: estimate.value, f"{name}_low": estimate.low, f"{name}_high": estimate.high}
+    for group in result.evaluation.groups:
+        metrics[f"{group.group}.rows"] = group.rows
+        metrics |= {f"{group.group}.{name}": estimate.value for name, estimate in group.estimates.items()}
+    return {name: value for name, value in metrics.items() if not np.isnan(value)}
 
 
 def build_figures(result: Result) -> dict[str, Figure]:
@@ -90,7 +99,6 @@ def build_figures(result: Result) -> dict[str, Figure]:
     unit = _raw_unit(str(found.params["objective"]), currency=model.currency)
     gate_estimates = {name: measured[task.gate_metric] for name, measured in evaluation.estimates.items()}
     figures = {
-        "gain": plots.gain_plot(actual, predicted, baselines, subject=subject),
         "decile": plots.decile_plot(actual, predicted, subject=subject),
         "feature_importance": plots.importance_plot(
             model.features, gain, subject=subject, row_count=len(result.train_rows.frame)
@@ -102,10 +110,14 @@ def build_figures(result: Result) -> dict[str, Figure]:
             METRICS[task.kind][task.gate_metric], gate_estimates, subject=subject, row_count=len(actual)
         ),
     }
+    if task.kind != "days":
+        figures["gain"] = plots.gain_plot(actual, predicted, baselines, subject=subject)
     if len(found.trials):
         figures["optimisation_history"] = plots.optimisation_plot(
             found.trials, objective=task.search_metric, direction=found.direction, subject=subject
         )
+    if evaluation.quantiles is not None:
+        figures["interval"] = plots.interval_plot(actual, evaluation.quantiles, subject=subject)
     if task.kind == "probability":
         figures["calibration"] = plots.calibration_plot(actual, {"calibrated": predicted}, subject=subject)
     return figures
@@ -113,5 +125,6 @@ def build_figures(result: Result) -> dict[str, Figure]:
 
 def _raw_unit(objective: str, *, currency: str | None) -> str:
     """Return what one unit of a raw score is, before the objective's link."""
-    links = {"binary:logistic": "log-odds", "reg:tweedie": f"log of {currency}"}
+    links = {"binary:logistic": "log-odds", "survival:aft": "log of days", "reg:quantileerror": "log of 1 + days"}
+    links |= dict.fromkeys(("reg:tweedie", "two-part"), f"log of {currency}")
     return links.get(objective, str(currency))

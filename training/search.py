@@ -13,22 +13,19 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from training.dataset import TrainingSet
-from training.means import Means, core_count, thread_count
-from training.metrics import METRICS
-from training.splits import Splits
+from training.fitting import FREE, MONOTONE, FoldFit, FoldRows, Recipe, Rounds, fit_fold, search_direction
+from training.means import Means
+from training.splits import Fold, Splits
 from training.tasks import TASKS, Task
-from training.trials import Budget, Questions, run_alone, run_together, trials_of
+from training.trials import Attempt, Budget, Questions, run_alone, run_together, trials_of
+from training.windows import AS_RECORDED, STRETCHED, is_young
 from training.workers import Workers
 
 if TYPE_CHECKING:
     import optuna
-    import xgboost
 
-MOST_ROUNDS = 500
-PATIENCE_ROUNDS = 25
 NO_SEARCH = "no search: defaults"
 DEFAULTS: Mapping[str, Any] = {
     "eta": 0.05,
@@ -37,28 +34,21 @@ DEFAULTS: Mapping[str, Any] = {
     "subsample": 0.7,
     "colsample_bytree": 0.4,
     "lambda": 5.0,
+    "recency": FREE,
 }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
-    """The best parameters (tree count included), their out-of-time predictions, and every trial."""
+    """The best parameters and tree counts, their value on every validation cutoff, and every trial."""
 
     params: Mapping[str, Any]
-    rounds: int
+    rounds: Rounds
     value: float
     fold_values: tuple[float, ...]
-    held_out: tuple[tuple[NDArray[np.float64], NDArray[np.float64]], ...]  # (predicted, actual) per fold
     trials: pd.DataFrame
     direction: Literal["minimize", "maximize"]
     ended_by: str
-
-
-@dataclass(frozen=True, slots=True)
-class _FoldData:
-    train: xgboost.DMatrix
-    validation: xgboost.DMatrix
-    actual: NDArray[np.float64]
 
 
 def search(  # noqa: PLR0913 - what is searched, and with what
@@ -74,6 +64,9 @@ def search(  # noqa: PLR0913 - what is searched, and with what
     on_trial: Callable[[int], None] = lambda _done: None,
 ) -> Found:
     """Search the parameters of one task; a budget of no trials keeps no study and takes the defaults.
+
+    The defaults come first, then the defaults with one thing changed that is a matter of the shop: the objective, the
+    sign of recency, the windows of a young record. Then the sampler asks.
 
     Parameters
     ----------
@@ -93,61 +86,45 @@ def search(  # noqa: PLR0913 - what is searched, and with what
     TrialFailed, WorkersDied
         A worker raised an error; all of them were killed.
     """
-    means = means or Means()
-    folds = [_fold_data(data, fold.train, fold.validation) for fold in splits.folds]
-    direction: Literal["minimize", "maximize"] = "minimize"
-    if METRICS[task.kind][task.search_metric].direction == "higher":
-        direction = "maximize"
-    params: Mapping[str, Any] = {**DEFAULTS, "objective": task.objectives[0]}
+    means, direction = means or Means(), search_direction(task)
+    choices = _choices(task, data)
+    attempt = _attempts(task, data, splits, seed=seed, means=means)
     complete: list[optuna.trial.FrozenTrial] = []
     if budget.trials:
-        questions = Questions(first=params, suggest=lambda trial: _suggest(trial, task), seed=seed)
+        questions = Questions(first=_first(choices), suggest=lambda trial: _suggest(trial, choices), seed=seed)
         studies = means.studies(journal)
         with studies.study(study_name, direction=direction) as study:
             if means.workers == 1 and not means.storage:
-                attempt = _attempts(task, folds, seed=seed, device=means.device)
                 run_alone(study, questions, attempt, budget=budget, on_trial=on_trial)
             elif missing := max(0, budget.trials - len(trials_of(study, "COMPLETE"))):
                 handed = (task.name, _unnamed(data), splits, seed, means)
                 with Workers(min(means.workers, missing), _prepare, *handed) as workers:
                     run_together(study, questions, workers, studies=studies, budget=budget, on_trial=on_trial)
             complete = trials_of(study, "COMPLETE")
-            params = study.best_trial.params if complete else params
-    fitted = [_fit_fold(task, fold, params, seed=seed, device=means.device) for fold in folds]
-    values = tuple(_value(task, predicted, fold.actual) for (predicted, _), fold in zip(fitted, folds, strict=True))
+            if complete:
+                params, told = study.best_trial.params, study.best_trial.user_attrs
+    if not complete:
+        params = _first(choices)[0]
+        _, told = attempt(params)
     return Found(
         params=dict(params),
-        rounds=round(float(np.mean([rounds for _, rounds in fitted]))),
-        value=float(np.mean(values)),
-        fold_values=values,
-        held_out=tuple((predicted, fold.actual) for (predicted, _), fold in zip(fitted, folds, strict=True)),
+        rounds=told["rounds"],
+        value=float(np.mean(told["values"])),
+        fold_values=tuple(told["values"]),
         trials=_trial_table(complete),
         direction=direction,
         ended_by=budget.ended_by(len(complete)) if budget.trials else NO_SEARCH,
     )
 
 
-def fit(
-    data: TrainingSet, params: Mapping[str, Any], *, rounds: int, seed: int, device: str = "cpu"
-) -> xgboost.Booster:
-    """Fit a booster of a fixed number of trees; wherever it was fitted, it predicts on the CPU."""
-    import xgboost
-
-    matrix = xgboost.DMatrix(data.matrix, data.label)
-    settings = _xgboost_params(params, rows=len(data.frame), seed=seed, device=device)
-    booster = xgboost.train(settings, matrix, num_boost_round=rounds)
-    booster.set_param({"device": "cpu"})
-    return booster
+def fold_rows(data: TrainingSet, folds: Sequence[Fold]) -> list[FoldRows]:
+    """Return the rows of folds."""
+    return [FoldRows(data.at(fold.train), data.at([fold.validation])) for fold in folds]
 
 
-def _fold_data(data: TrainingSet, train: Sequence[Any], validation: object, *, workers: int = 1) -> _FoldData:
-    import xgboost
-
-    past, later = data.at(train), data.at([validation])  # type: ignore[list-item]
-    threads = core_count() // workers
-    inner = xgboost.QuantileDMatrix(past.matrix, past.label, nthread=threads)
-    outer = xgboost.QuantileDMatrix(later.matrix, later.label, ref=inner, nthread=threads)
-    return _FoldData(inner, outer, later.label)
+def mean_rounds(fits: Sequence[FoldFit]) -> Rounds:
+    """Return the mean trees of each booster over folds."""
+    return {name: round(float(np.mean([fitted.rounds[name] for fitted in fits]))) for name in fits[0].rounds}
 
 
 def _unnamed(data: TrainingSet) -> TrainingSet:
@@ -155,78 +132,45 @@ def _unnamed(data: TrainingSet) -> TrainingSet:
     return TrainingSet(data.frame.drop(columns="customer_id"), data.features)
 
 
-def _prepare(
-    task_name: str, data: TrainingSet, splits: Splits, seed: int, means: Means
-) -> Callable[[Mapping[str, Any]], tuple[float, list[int]]]:
+def _prepare(task_name: str, data: TrainingSet, splits: Splits, seed: int, means: Means) -> Attempt:
     """Return, in a worker, what tries parameters out; a task is told by its name, as its label is a function."""
-    folds = [_fold_data(data, fold.train, fold.validation, workers=means.workers) for fold in splits.folds]
-    return _attempts(TASKS[task_name], folds, seed=seed, device=means.device, workers=means.workers)
+    return _attempts(TASKS[task_name], data, splits, seed=seed, means=means)
 
 
-def _attempts(
-    task: Task, folds: Sequence[_FoldData], *, seed: int, device: str, workers: int = 1
-) -> Callable[[Mapping[str, Any]], tuple[float, list[int]]]:
-    """Return what tries parameters out: it gives the mean of the search's metric over the folds, and their trees."""
+def _attempts(task: Task, data: TrainingSet, splits: Splits, *, seed: int, means: Means) -> Attempt:
+    """Return what tries parameters out: it gives the mean value over the folds, each fold's, and the mean trees."""
+    folds = fold_rows(data, splits.folds)
 
-    def attempt(params: Mapping[str, Any]) -> tuple[float, list[int]]:
-        fitted = [_fit_fold(task, fold, params, seed=seed, device=device, workers=workers) for fold in folds]
-        values = [_value(task, predicted, fold.actual) for (predicted, _), fold in zip(fitted, folds, strict=True)]
-        return float(np.mean(values)), [rounds for _, rounds in fitted]
+    def attempt(params: Mapping[str, Any]) -> tuple[float, dict[str, Any]]:
+        recipe = Recipe(task=task, horizon_days=splits.horizon_days, params=params, seed=seed, means=means)
+        fits = [fit_fold(recipe, fold) for fold in folds]
+        values = [fitted.value for fitted in fits]
+        return float(np.mean(values)), {"rounds": mean_rounds(fits), "values": values}
 
     return attempt
 
 
-def _suggest(trial: optuna.Trial, task: Task) -> dict[str, Any]:
+def _choices(task: Task, data: TrainingSet) -> Mapping[str, Sequence[str]]:
+    """Return what is a matter of the shop, the default first."""
+    choices: dict[str, Sequence[str]] = {"objective": task.objectives, "recency": (FREE, MONOTONE)}
+    return choices | ({"windows": (STRETCHED, AS_RECORDED)} if is_young(data) else {})
+
+
+def _first(choices: Mapping[str, Sequence[str]]) -> list[dict[str, Any]]:
+    defaults = {**DEFAULTS, **{name: values[0] for name, values in choices.items()}}
+    return [defaults, *({**defaults, name: value} for name, values in choices.items() for value in values[1:])]
+
+
+def _suggest(trial: optuna.Trial, choices: Mapping[str, Sequence[str]]) -> dict[str, Any]:
     return {
-        "eta": trial.suggest_float("eta", 0.03, 0.2, log=True),
+        "eta": trial.suggest_float("eta", 0.02, 0.2, log=True),
         "max_depth": trial.suggest_int("max_depth", 2, 6),
         "min_child_weight": trial.suggest_float("min_child_weight", 2.0, 200.0, log=True),
         "subsample": trial.suggest_float("subsample", 0.5, 1.0),
         "colsample_bytree": trial.suggest_float("colsample_bytree", 0.2, 0.9),
         "lambda": trial.suggest_float("lambda", 0.5, 50.0, log=True),
-        "objective": trial.suggest_categorical("objective", task.objectives),
+        **{name: trial.suggest_categorical(name, values) for name, values in choices.items()},
     }
-
-
-def _fit_fold(
-    task: Task, fold: _FoldData, params: Mapping[str, Any], *, seed: int, device: str, workers: int = 1
-) -> tuple[NDArray[np.float64], int]:
-    """Fit with early stopping and return the held-out predictions of the best trees, and how many they are."""
-    import xgboost
-
-    def judge(predicted: NDArray[np.float32], _of: xgboost.DMatrix) -> tuple[str, float]:
-        return task.search_metric, _value(task, predicted.astype(np.float64), fold.actual)
-
-    is_higher_better = METRICS[task.kind][task.search_metric].direction == "higher"
-    settings = _xgboost_params(params, rows=fold.train.num_row(), seed=seed, device=device, workers=workers)
-    booster = xgboost.train(
-        settings | {"disable_default_eval_metric": True},
-        fold.train,
-        num_boost_round=MOST_ROUNDS,
-        evals=[(fold.validation, "validation")],
-        custom_metric=judge,
-        early_stopping_rounds=PATIENCE_ROUNDS,
-        maximize=is_higher_better,
-        verbose_eval=False,
-    )
-    rounds = booster.best_iteration + 1
-    predicted = booster.predict(fold.validation, iteration_range=(0, rounds))
-    return predicted.astype(np.float64), rounds
-
-
-def _xgboost_params(
-    params: Mapping[str, Any], *, rows: int, seed: int, device: str, workers: int = 1
-) -> dict[str, Any]:
-    threads = thread_count(rows, workers=workers)
-    return {**params, "tree_method": "hist", "seed": seed, "nthread": threads, "device": device}
-
-
-def _value(task: Task, predicted: NDArray[np.float64], actual: NDArray[np.float64]) -> float:
-    metric = METRICS[task.kind][task.search_metric]
-    value = float(metric.compute(actual, predicted, np.ones((1, len(actual))))[0])
-    if not np.isnan(value):
-        return value
-    return -1.0 if metric.direction == "higher" else float("inf")  # all predictions equal: no order at all
 
 
 def _trial_table(complete: Sequence[optuna.trial.FrozenTrial]) -> pd.DataFrame:

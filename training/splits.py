@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from facts.errors import GateFailed
 
 MOST_FOLDS = 3
+MOST_CALIBRATION_FOLDS = 8
 LEAST_TRAINING_CUTOFFS = 2
 
 
@@ -22,9 +23,13 @@ class Fold:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Splits:
-    """The folds of the search, in time order; the cutoffs of the final model; the test cutoff, touched once."""
+    """The folds of the search, in time order; the cutoffs of the final model; the test cutoff, touched once.
+
+    What boosters say is calibrated on more folds than are searched on: a week or two are often above or below the rest.
+    """
 
     folds: tuple[Fold, ...]
+    calibration: tuple[Fold, ...]
     train: tuple[datetime, ...]
     test: datetime
     horizon_days: int
@@ -32,7 +37,7 @@ class Splits:
     @property
     def cutoffs(self) -> tuple[datetime, ...]:
         """Return every cutoff that the splits use, in time order."""
-        folds = {cutoff for fold in self.folds for cutoff in (*fold.train, fold.validation)}
+        folds = {cutoff for fold in self.calibration for cutoff in (*fold.train, fold.validation)}
         return tuple(sorted({*folds, *self.train, self.test}))
 
 
@@ -74,7 +79,7 @@ def split(cutoffs: Sequence[datetime], *, horizon_days: int, test: datetime, obs
 
     train = settled(test)
     folds = [Fold(train=settled(cutoff), validation=cutoff) for cutoff in train]
-    folds = [fold for fold in folds if len(fold.train) >= LEAST_TRAINING_CUTOFFS][-MOST_FOLDS:]
+    folds = [fold for fold in folds if len(fold.train) >= LEAST_TRAINING_CUTOFFS]
     if not folds:
         raise GateFailed(
             f"history before the test cutoff {test:%Y-%m-%d} for a horizon of {horizon_days} days",
@@ -82,4 +87,10 @@ def split(cutoffs: Sequence[datetime], *, horizon_days: int, test: datetime, obs
             found=f"{len(train)} cutoffs that do not follow each other so",
             advice="use a shorter horizon or more history",
         )
-    return Splits(folds=tuple(folds), train=train, test=test, horizon_days=horizon_days)
+    return Splits(
+        folds=tuple(folds[-MOST_FOLDS:]),
+        calibration=tuple(folds[-MOST_CALIBRATION_FOLDS:]),
+        train=train,
+        test=test,
+        horizon_days=horizon_days,
+    )

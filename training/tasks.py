@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import ibis
 
 from facts.errors import GateFailed, UnknownName
-from scoring.model import Gate
-from training.metrics import Kind
+from scoring.model import Gate, Kind
+from training.objectives import QUANTILE_REGRESSION
 
 ROUND_HORIZONS_DAYS = (7, 14, 30, 60, 90, 180, 365)
 LEAST_HISTORY_PER_HORIZON = 4  # a year's record carries a horizon of a quarter, no longer
@@ -28,12 +28,14 @@ class Task:
     outcome, description
         A noun phrase for plots, and what the label says in a sentence.
     label
-        From what the customer did within the horizon (`order_count`, `net_amount`) to the label.
+        From what the customer did within the horizon (`order_count`, `net_amount`, `days_to_order`) to the label.
     gap_quantile, horizon_multiple
         `auto` takes the smallest round horizon that is at least `horizon_multiple` times this quantile of the shop's
         days between visits.
     objectives
         XGBoost's objectives that the search chooses from.
+    recency_sign
+        Which way the outcome goes with the days since the last order, if it goes one way: 1 up, -1 down.
     search_metric, gate_metric
         What the search improves, and what a champion must be better at.
     """
@@ -46,6 +48,7 @@ class Task:
     gap_quantile: float
     horizon_multiple: int
     objectives: tuple[str, ...]
+    recency_sign: int
     search_metric: str
     gate_metric: str
     gate: Gate = ACTIVE
@@ -63,6 +66,7 @@ TASKS: Mapping[str, Task] = {
             gap_quantile=0.75,
             horizon_multiple=1,
             objectives=("binary:logistic",),
+            recency_sign=-1,
             search_metric="log_loss",
             gate_metric="auc",
         ),
@@ -75,6 +79,7 @@ TASKS: Mapping[str, Task] = {
             gap_quantile=0.95,
             horizon_multiple=1,
             objectives=("binary:logistic",),
+            recency_sign=1,
             search_metric="log_loss",
             gate_metric="auc",
         ),
@@ -86,11 +91,24 @@ TASKS: Mapping[str, Task] = {
             label=lambda t: t.net_amount.cast("float64"),
             gap_quantile=0.95,
             horizon_multiple=3,
-            objectives=("reg:absoluteerror", "reg:squarederror", "reg:tweedie"),
-            # The order of customers is what a young shop's record can validate: early cutoffs see windows that were cut
-            # off, so the level of spend shifts between folds, and heavy customers' luck drowns errors in money.
-            search_metric="spearman",
+            objectives=("reg:absoluteerror", "reg:squarederror", "reg:tweedie", "two-part"),
+            recency_sign=-1,
+            search_metric="mae",
             gate_metric="spearman",
+        ),
+        Task(
+            name="next_order",
+            kind="days",
+            outcome="days to the next order",
+            description="The days until the customer's next order; where none comes within the horizon, or ever, they "
+            "are the horizon's",
+            label=lambda t: t.days_to_order,
+            gap_quantile=0.95,
+            horizon_multiple=3,
+            objectives=("survival:aft", QUANTILE_REGRESSION),
+            recency_sign=1,
+            search_metric="pinball_loss",
+            gate_metric="mae",
         ),
     )
 }

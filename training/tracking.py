@@ -20,7 +20,8 @@ import pandas as pd
 
 from facts.errors import RegularsError
 from facts.home import PROJECT, Home, require_sqlite
-from scoring.model import TaskModel, write_model
+from scoring.model import TaskModel, score_frame
+from scoring.model_files import write_model
 from training.dataset import TrainingSet
 
 if TYPE_CHECKING:
@@ -149,7 +150,7 @@ def log_model(model: TaskModel, example: TrainingSet) -> str:
     from mlflow.models import infer_signature
 
     rows = example.frame[list(model.features)].head(_INPUT_EXAMPLE_ROWS).astype(np.float32)
-    signature = infer_signature(rows, model.score(rows.to_numpy(dtype=np.float32)))
+    signature = infer_signature(rows, score_frame(model, rows.to_numpy(dtype=np.float32)))
     with tempfile.TemporaryDirectory() as folder:
         files = Path(folder) / model.registered_name
         write_model(model, files)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     import optuna
 
 Params = Mapping[str, Any]
+Attempt = Callable[[Params], tuple[float, Mapping[str, Any]]]  # the value, and what the trial is to remember
 RANDOM_TRIALS = 5
 BEAT_SECONDS = 2.0
 GRACE_SECONDS = 20.0
@@ -52,9 +53,9 @@ class Budget:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Questions:
-    """What is tried: the parameters of the first trial, and how a trial asks the sampler for others."""
+    """What is tried: the parameters of the first trials, and how a trial asks the sampler for others."""
 
-    first: Params
+    first: Sequence[Params]
     suggest: Callable[[optuna.Trial], Params]
     seed: int
 
@@ -72,25 +73,25 @@ class Studies(Protocol):
 def run_alone(
     study: optuna.Study,
     questions: Questions,
-    attempt: Callable[[Params], tuple[float, list[int]]],
+    attempt: Attempt,
     *,
     budget: Budget,
     on_trial: Callable[[int], None],
 ) -> None:
-    """Run trials one after the other in this process; `attempt` returns a value and the trees of each fold."""
+    """Run trials one after the other in this process."""
     started = time.monotonic()
     done = len(trials_of(study, "COMPLETE"))
     on_trial(done)
     for number in range(done, budget.trials):
         if time.monotonic() - started > budget.timeout_seconds:
             return
-        if number == 0 and not trials_of(study, "WAITING"):  # one that a kill left running does not count
-            study.enqueue_trial(dict(questions.first))
+        if number < len(questions.first) and not trials_of(study, "WAITING"):  # one that a kill left does not count
+            study.enqueue_trial(dict(questions.first[number]))
         # The liar would lie about trials that a kill left running, and a search that is resumed would ask otherwise.
         study.sampler = _sampler(questions.seed * 10_007 + number, constant_liar=False)
         trial = study.ask()
-        value, rounds = attempt(questions.suggest(trial))
-        trial.set_user_attr("rounds", rounds)
+        value, told = attempt(questions.suggest(trial))
+        _remember(trial, told)
         study.tell(trial, value)
         on_trial(number + 1)
 
@@ -170,8 +171,8 @@ class _Shared:
             taken = len(trials_of(study, "COMPLETE")) + len(own) + len(others) - len(dead)
             if taken >= self.trials:
                 return None
-            if taken == 0 and not trials_of(study, "WAITING"):
-                study.enqueue_trial(dict(self.questions.first))
+            if taken < len(self.questions.first) and not trials_of(study, "WAITING"):
+                study.enqueue_trial(dict(self.questions.first[taken]))
             number = len(study.get_trials(deepcopy=False))
             study.sampler = _sampler(self.questions.seed * 10_007 + number, constant_liar=True)
             begun = study.ask()
@@ -182,10 +183,15 @@ def _tell(study: optuna.Study, answer: Result | Lost) -> None:
     if isinstance(answer, Lost):
         _fail(study, answer.job)
         return
-    value, rounds = answer.value
+    value, told = answer.value
     with suppress(_finished()):  # others took us for dead
-        answer.job.set_user_attr("rounds", rounds)
+        _remember(answer.job, told)
     study.tell(answer.job, value, skip_if_finished=True)
+
+
+def _remember(trial: optuna.Trial, told: Mapping[str, Any]) -> None:
+    for name, value in told.items():
+        trial.set_user_attr(name, value)
 
 
 def _beat(own: Sequence[optuna.Trial]) -> None:

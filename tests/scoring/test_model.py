@@ -12,7 +12,17 @@ import xgboost
 
 from features.inputs import input_hash
 from scoring.answers import FeatureRows, MissingFeatures, answer
-from scoring.model import BOOSTER_FILE, MODEL_FILE, Calibration, Gate, TaskModel, UnusableModel, read_model, write_model
+from scoring.model import (
+    QUANTILES,
+    Calibration,
+    Gate,
+    Quantiles,
+    TaskModel,
+    UnusableModel,
+    Windows,
+    shap_values,
+)
+from scoring.model_files import BOOSTER_FILE, MODEL_FILE, read_model, write_model
 from scoring.reasons import reasons
 
 FEATURES = ("order_count_365d", "b", "c")
@@ -68,6 +78,86 @@ def test_one_row_scores_as_in_a_crowd(model, rows):
 def test_another_number_of_features_is_refused(model, rows):
     with pytest.raises(UnusableModel, match="needs 3 features in its order, 2 features given"):
         model.score(rows[:, :2])
+
+
+@pytest.fixture(scope="module")
+def spending(model, rows) -> TaskModel:
+    """Two parts, an interval with a booster of its own, and windows to stretch."""
+    spend = np.exp(rows[:, 2]).astype(np.float32)
+    amount = xgboost.train({"objective": "reg:gamma", "max_depth": 2}, xgboost.DMatrix(rows, spend), 8)
+    levels = {"objective": "reg:quantileerror", "quantile_alpha": list(QUANTILES), "max_depth": 2}
+    quantiles = xgboost.train(levels, xgboost.DMatrix(rows, np.log1p(spend)), 8)
+    return replace(
+        model,
+        task="clv",
+        kind="amount",
+        currency="EUR",
+        calibration=Calibration(method="none"),
+        booster=amount,
+        buys=model.booster,
+        quantiles=Quantiles(booster=quantiles, link="log1p", shifts=(-0.1, 0.0, 0.2)),
+        windows=Windows(record=1, columns=(0,), window_days=(90.0,), over_days=(0.0,)),
+    )
+
+
+@pytest.fixture(scope="module")
+def waiting(model, rows) -> TaskModel:
+    """Days whose median is the score, of one booster for all quantiles."""
+    bound = {"label_lower_bound": np.exp(rows[:, 2]), "label_upper_bound": np.full(len(rows), np.inf)}
+    survival = xgboost.train({"objective": "survival:aft"}, xgboost.DMatrix(rows, **bound), 4)
+    quantiles = Quantiles(booster=survival, link="log", shifts=(-1.0, 0.0, 1.0))
+    return replace(model, task="next_order", kind="days", booster=survival, quantiles=quantiles)
+
+
+class TestAnInterval:
+    def test_what_is_written_is_read(self, spending, waiting, rows, tmp_path):
+        for made, files in ((spending, 4), (waiting, 2)):
+            folder = tmp_path / made.task
+            write_model(made, folder)
+            again = read_model(folder)
+            assert again == made
+            assert len(list(folder.iterdir())) == files
+            assert again.score(rows).tobytes() == made.score(rows).tobytes()
+            assert again.interval(rows).tobytes() == made.interval(rows).tobytes()
+            assert again.contributions(rows).tobytes() == made.contributions(rows).tobytes()
+
+    def test_its_ends_are_in_order_and_possible(self, spending, waiting, rows):
+        for made, most in ((spending, np.inf), (waiting, waiting.horizon_days)):
+            interval = made.interval(rows)
+            assert (np.diff(interval, axis=1) >= 0).all()
+            assert interval.min() >= 0
+            assert interval.max() <= most
+        np.testing.assert_array_equal(waiting.score(rows), waiting.interval(rows)[:, 1])
+
+    def test_two_parts_are_multiplied_and_so_explained(self, spending, rows):
+        whole = spending.windows.whole(rows)
+        chance, amount = spending.buys.inplace_predict(whole), spending.booster.inplace_predict(whole)
+        np.testing.assert_allclose(spending.score(rows), chance.astype(np.float64) * amount, rtol=1e-6)
+        (_, mean_log), (_, mean_odds) = shap_values(spending.booster, whole), shap_values(spending.buys, whole)
+        start = mean_log[:, 0] - np.logaddexp(0, -mean_odds[:, 0])
+        told = spending.contributions(rows).sum(axis=1) + start
+        np.testing.assert_allclose(told, np.log(spending.score(rows)), atol=1e-4)
+
+    def test_a_model_without_one_says_so(self, model, rows):
+        with pytest.raises(UnusableModel, match="trained without an interval"):
+            model.interval(rows)
+
+
+class TestYoungWindows:
+    WINDOWS = Windows(record=2, columns=(0, 1), window_days=(90.0, 30.0), over_days=(0.0, 365.0))
+
+    def test_a_sum_over_a_third_of_its_window_is_tripled(self):
+        whole = self.WINDOWS.whole(np.array([[4, 1, 30]], np.float32))
+        assert whole[0, 0] == pytest.approx(12)
+        # Thirty days are whole; what they are over holds 30 of 365 days.
+        assert whole[0, 1] == pytest.approx(30 / 365)
+
+    def test_whole_windows_stay_and_nobody_sees_the_record(self):
+        given = np.array([[4, 1, 365], [5, 2, np.nan]], np.float32)
+        whole = self.WINDOWS.whole(given)
+        np.testing.assert_allclose(whole[:, :2], given[:, :2])
+        assert np.isnan(whole[:, 2]).all()
+        assert given[0, 2] == 365
 
 
 @pytest.mark.parametrize("name", [BOOSTER_FILE, MODEL_FILE])

@@ -28,7 +28,8 @@ from features.materialize import materialize
 from features.snapshots import SNAPSHOTS, snapshot_names
 from features.store import apply_definitions
 from scoring.batch import known_rows
-from scoring.model import Calibration, Gate, TaskModel, write_model
+from scoring.model import Calibration, Gate, Kind, Quantiles, TaskModel
+from scoring.model_files import write_model
 from serving.clock import TICK
 from serving.schema import TASKS
 
@@ -151,22 +152,27 @@ def fit_model(home: Home, task: str, *, names: tuple[str, ...] | None = None) ->
         "repurchase": rows["order_count_30d"] > 1,
         "churn": rows["order_count_30d"] < 2,
         "clv": rows["spend_amount_90d"],
+        "next_order": rows["order_recency_live_days"],
     }[task].astype("float32")
-    kind = "amount" if task == "clv" else "probability"
-    parameters = {"objective": "reg:squarederror" if task == "clv" else "binary:logistic", "max_depth": 3, "seed": 1}
+    kind: Kind = {"clv": "amount", "next_order": "days"}.get(task, "probability")  # type: ignore[assignment]
+    objective = "binary:logistic" if kind == "probability" else "reg:squarederror"
     training = xgboost.DMatrix(matrix_of(rows[list(names)]), label=label)
+    booster = xgboost.train({"objective": objective, "max_depth": 3, "seed": 1}, training, num_boost_round=8)
     return TaskModel(
         task=task,
         kind=kind,
-        horizon_days={"repurchase": 7, "churn": 30, "clv": 90}[task],
+        horizon_days={"repurchase": 7, "churn": 30, "clv": 90, "next_order": 90}[task],
         features=names,
         feature_hash=input_hash(names),
         gate=Gate(feature="order_count_90d", at_least=1, said="orders in the last 90 days"),
         calibration=Calibration(method="none")
-        if task == "clv"
+        if kind != "probability"
         else Calibration(method="isotonic", raw=(0.0, 0.5, 1.0), calibrated=(0.01, 0.4, 0.98)),
-        currency="EUR" if task == "clv" else None,
-        booster=xgboost.train(parameters, training, num_boost_round=8),
+        currency="EUR" if kind == "amount" else None,
+        booster=booster,
+        quantiles=None
+        if kind == "probability"
+        else Quantiles(booster=booster, link="identity", shifts=(-5.0, 0.0, 5.0)),
     )
 
 

@@ -39,14 +39,14 @@ def prepare_sleep() -> Callable[[float], None]:
     return time.sleep
 
 
-def prepare_parabola(once: str, seconds: float) -> Callable[[Mapping[str, Any]], tuple[float, list[int]]]:
+def prepare_parabola(once: str, seconds: float) -> Callable[[Mapping[str, Any]], tuple[float, dict[str, Any]]]:
     """Try a parabola; the first process that can make the file `once` (if named) is killed within its trial."""
 
-    def attempt(params: Mapping[str, Any]) -> tuple[float, list[int]]:
+    def attempt(params: Mapping[str, Any]) -> tuple[float, dict[str, Any]]:
         time.sleep(seconds)
         if once and _is_first(Path(once)):
             os.kill(os.getpid(), signal.SIGKILL)
-        return (params["x"] - 0.3) ** 2, [1]
+        return (params["x"] - 0.3) ** 2, {"rounds": {"rounds": 1}}
 
     return attempt
 

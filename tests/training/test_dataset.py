@@ -48,6 +48,8 @@ def test_what_happened_before_the_cutoff_is_no_label(history):
         assert done.loc[customer, "net_amount"] == sum(
             (Decimal(line.net) for o in placed for line in o.lines), Decimal(0)
         )
+        days = min([(o.at - cutoff).total_seconds() / 86_400 for o in placed], default=14)
+        assert done.loc[customer, "days_to_order"] == pytest.approx(days)
 
 
 @pytest.mark.parametrize(
@@ -57,6 +59,7 @@ def test_what_happened_before_the_cutoff_is_no_label(history):
         ("repurchase", [1] * 120, 120, "training rows of repurchase with label 0: needed 20, found 0"),
         ("churn", [0] * 115 + [1] * 5, 120, "training rows of churn with label 1: needed 20, found 5"),
         ("clv", [0] * 120, 120, "training rows of clv with any spend: needed 1, found 0"),
+        ("next_order", [90] * 120, 120, "training rows of next_order with a next order: needed 1, found 0"),
     ],
 )
 def test_too_little_names_the_gate(task, labels, customers, said):

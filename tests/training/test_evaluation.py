@@ -11,7 +11,7 @@ import xgboost
 
 from scoring.model import Calibration, TaskModel
 from training.dataset import TrainingSet
-from training.evaluation import Comparison, Evaluation, evaluate
+from training.evaluation import Comparison, Evaluation, _miscalibrated, _uncovered, evaluate
 from training.metrics import Estimate
 from training.tasks import TASKS
 
@@ -45,6 +45,19 @@ def test_one_failed_comparison_refuses():
     assert not refused.is_champion
     assert refused.verdict[0] == "refused as champion, judged by auc"
     assert "fails" in refused.verdict[2]
+
+
+@pytest.mark.parametrize(("low", "said"), [(0.04, None), (0.06, "off on average")])
+def test_probabilities_must_be_taken_at_their_word(low, said):
+    found = _miscalibrated({"expected_calibration_error": Estimate(value=0.07, low=low, high=0.09)})
+    assert found is None if said is None else said in found
+    assert _miscalibrated({}) is None  # amounts have none
+
+
+@pytest.mark.parametrize(("low", "high", "said"), [(0.7, 0.76, None), (0.6, 0.7, "covers 65%"), (0.86, 0.9, "covers")])
+def test_an_interval_must_cover(low, high, said):
+    found = _uncovered({"coverage_80": Estimate(value=(low + high) / 2, low=low, high=high)})
+    assert found is None if said is None else said in found
 
 
 class TestTheReigningChampion:

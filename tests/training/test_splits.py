@@ -30,12 +30,13 @@ def test_no_label_window_reaches_into_a_later_split(horizon, step, count, first)
         assume(False)  # noqa: FBT003
     length = timedelta(days=horizon)
     assert all(cutoff + length <= splits.test for cutoff in splits.train)
-    for fold in splits.folds:
+    assert splits.folds == splits.calibration[-len(splits.folds) :]
+    for fold in splits.calibration:
         assert len(fold.train) >= LEAST_TRAINING_CUTOFFS
         assert all(cutoff + length <= fold.validation for cutoff in fold.train)
         assert fold.validation + length <= splits.test
     assert [fold.validation for fold in splits.folds] == sorted(fold.validation for fold in splits.folds)
-    used = {cutoff for fold in splits.folds for cutoff in (*fold.train, fold.validation)}
+    used = {cutoff for fold in splits.calibration for cutoff in (*fold.train, fold.validation)}
     assert used | set(splits.train) | {splits.test} == set(splits.cutoffs) <= set(cutoffs)
 
 

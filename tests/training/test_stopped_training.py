@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from facts.home import Home
-from scoring.model import BOOSTER_FILE
+from scoring.model_files import BOOSTER_FILE
 from scoring.registry import version_folder
 from tests.processes import kill_when, regulars
 from tests.training.clockwork import clockwork_lake, home_on

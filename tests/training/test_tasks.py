@@ -20,7 +20,12 @@ def test_gaps_are_between_visit_days_not_orders():
 def test_a_grocers_gaps_give_a_week_a_month_a_quarter():
     gaps = [3] * 70 + [7] * 20 + [21] * 8 + [60] * 2
     horizons = auto_horizons(gaps, history_days=364)
-    assert {name: horizon.days for name, horizon in horizons.items()} == {"repurchase": 7, "churn": 30, "clv": 90}
+    assert {name: horizon.days for name, horizon in horizons.items()} == {
+        "repurchase": 7,
+        "churn": 30,
+        "clv": 90,
+        "next_order": 90,
+    }
     assert "75% of the gaps between visits are within 7 days" in horizons["repurchase"].reason
 
 
@@ -43,12 +48,13 @@ def test_too_few_repeats_name_the_gate():
 
 
 def test_an_unknown_task_names_the_nearest():
-    with pytest.raises(UnknownName, match=r"did you mean 'churn'\? known: churn, clv, repurchase$"):
+    with pytest.raises(UnknownName, match=r"did you mean 'churn'\? known: churn, clv, next_order, repurchase$"):
         task("chrun")
 
 
 @pytest.mark.parametrize("task", TASKS.values(), ids=lambda task: task.name)
 def test_labels_of_no_orders_one_and_many(task):
-    done = ibis.memtable({"order_count": [0, 1, 3], "net_amount": [0.0, 5.0, 12.5]})
-    expected = {"repurchase": [0, 1, 1], "churn": [1, 0, 0], "clv": [0, 5, 12.5]}[task.name]
+    done = ibis.memtable({"order_count": [0, 1, 3], "net_amount": [0.0, 5.0, 12.5], "days_to_order": [9.0, 2.5, 0.5]})
+    labels = {"repurchase": [0, 1, 1], "churn": [1, 0, 0], "clv": [0, 5, 12.5], "next_order": [9, 2.5, 0.5]}
+    expected = labels[task.name]
     assert done.select(label=task.label(done)).execute()["label"].tolist() == expected

@@ -16,7 +16,7 @@ from training.postgres import PostgresStudies
 from training.trials import GRACE_SECONDS, Budget, Questions, Watch, run_together, trials_of
 from training.workers import TrialFailed, Workers, WorkersDied
 
-QUESTIONS = Questions(first={"x": 0.5}, suggest=lambda trial: {"x": trial.suggest_float("x", 0, 1)}, seed=1)
+QUESTIONS = Questions(first=[{"x": 0.5}], suggest=lambda trial: {"x": trial.suggest_float("x", 0, 1)}, seed=1)
 
 
 @pytest.fixture(scope="module")

@@ -4,6 +4,7 @@ Every metric takes weights of shape (draws, rows) and answers one number a draw.
 what repeating the row would, ties included: equal predictions are never ordered by the accident of their position.
 """
 
+from scoring.model import Kind
 from training.metrics.bootstrap import (
     BLOCK_CELLS,
     INTERVAL_PERCENTILES,
@@ -16,15 +17,25 @@ from training.metrics.bootstrap import (
 )
 from training.metrics.catalog import AMOUNT_METRICS, LOG_LOSS_FLOOR, METRICS, PROBABILITY_METRICS, Metric
 from training.metrics.deciles import DECILE_COUNT, decile_means, decile_table, gain_curve
-from training.metrics.pairs import Floats, Kind, UnusablePredictionsError, Weights
+from training.metrics.intervals import (
+    COVERAGE,
+    INTERVAL_METRICS,
+    NOMINAL_COVERAGE,
+    estimate_interval,
+    pinball_loss,
+)
+from training.metrics.pairs import Floats, UnusablePredictionsError, Weights
 
 __all__ = [
     "AMOUNT_METRICS",
     "BLOCK_CELLS",
+    "COVERAGE",
     "DECILE_COUNT",
+    "INTERVAL_METRICS",
     "INTERVAL_PERCENTILES",
     "LOG_LOSS_FLOOR",
     "METRICS",
+    "NOMINAL_COVERAGE",
     "PROBABILITY_METRICS",
     "Estimate",
     "Floats",
@@ -38,6 +49,8 @@ __all__ = [
     "decile_table",
     "estimate",
     "estimate_all",
+    "estimate_interval",
     "gain_curve",
     "paired_difference",
+    "pinball_loss",
 ]

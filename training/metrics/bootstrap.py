@@ -9,8 +9,9 @@ from itertools import chain
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from scoring.model import Kind
 from training.metrics.catalog import METRICS, Metric
-from training.metrics.pairs import Floats, Kind, check_label, comparable
+from training.metrics.pairs import Floats, check_label, comparable
 
 INTERVAL_PERCENTILES = (2.5, 97.5)
 # A metric holds some five float64 tables of a block's size at once: 40 MB, and small blocks stay in the cache.
@@ -64,7 +65,7 @@ def estimate(metric: Metric, actual: ArrayLike, predicted: ArrayLike, *, draws: 
     ------
     UnusablePredictionsError : nothing to compare, lengths differ, or a value is missing or infinite.
     """
-    return _summary(_replicates([metric], actual, {"predicted": predicted}, draws=draws, seed=seed)[0, 0])
+    return summary(_replicates([metric], actual, {"predicted": predicted}, draws=draws, seed=seed)[0, 0])
 
 
 def estimate_all(
@@ -80,7 +81,7 @@ def estimate_all(
     check_label(kind, np.asarray(actual, np.float64))
     table = _replicates(list(metrics.values()), actual, predictions, draws=draws, seed=seed)
     return {
-        predictor: {name: _summary(replicates) for name, replicates in zip(metrics, rows, strict=True)}
+        predictor: {name: summary(replicates) for name, replicates in zip(metrics, rows, strict=True)}
         for predictor, rows in zip(predictions, table, strict=True)
     }
 
@@ -99,7 +100,7 @@ def paired_difference(
     """
     both = {"predicted": predicted, "reference": reference}
     goodness = _goodness(metric, _replicates([metric], actual, both, draws=draws, seed=seed)[:, 0])
-    return _summary(goodness[0] - goodness[1])
+    return summary(goodness[0] - goodness[1])
 
 
 def _replicates(
@@ -115,7 +116,7 @@ def _replicates(
     )
 
 
-def _summary(replicates: Floats) -> Estimate:
+def summary(replicates: Floats) -> Estimate:
     """Summarise the sample's value and its resamples, leaving out those in which the metric is not defined."""
     resampled = replicates[1:][np.isfinite(replicates[1:])]
     low, high = np.percentile(resampled, INTERVAL_PERCENTILES) if len(resampled) else (np.nan, np.nan)

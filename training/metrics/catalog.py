@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 
+from scoring.model import Kind
 from training.metrics.deciles import DECILE_COUNT, decile_means
-from training.metrics.pairs import Floats, Kind, Weights
+from training.metrics.pairs import Floats, Weights
 from training.metrics.weighted import mean, rank_covariance, ratio, row_ranks, tie_groups
 
 # Keeps the loss of a sure and wrong prediction finite; below this, float64 cannot tell 1 - p from 1.
@@ -183,7 +184,17 @@ AMOUNT_METRICS = (
     ),
 )
 
+_BY_NAME = {metric.name: metric for metric in AMOUNT_METRICS}
+DAYS_METRICS = (
+    replace(
+        _BY_NAME["mae"], description="Mean absolute error; an order beyond the horizon counts as its end.", unit="days"
+    ),
+    replace(_BY_NAME["rmse"], description="Root of the mean squared error, in days.", unit="days"),
+    _BY_NAME["spearman"],
+)
+
 METRICS: dict[Kind, dict[str, Metric]] = {
     "probability": {metric.name: metric for metric in PROBABILITY_METRICS},
     "amount": {metric.name: metric for metric in AMOUNT_METRICS},
+    "days": {metric.name: metric for metric in DAYS_METRICS},
 }

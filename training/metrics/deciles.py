@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from training.metrics.pairs import Floats, Kind, Weights, check_label, comparable
+from scoring.model import Kind
+from training.metrics.pairs import Floats, Weights, check_label, comparable
 from training.metrics.weighted import cumulative, ratio, tie_groups
 
 DECILE_COUNT = 10

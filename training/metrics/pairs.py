@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-Kind: TypeAlias = Literal["probability", "amount"]
+from scoring.model import Kind
+
 Floats: TypeAlias = NDArray[np.float64]
 Weights: TypeAlias = NDArray[np.floating]
 

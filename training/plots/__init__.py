@@ -7,7 +7,7 @@ figures alive and picks a window system, is not used.
 from training.plots.canvas import Subject
 from training.plots.comparison import metric_comparison_plot
 from training.plots.features import importance_plot, shap_summary_plot
-from training.plots.predictions import calibration_plot, decile_plot, gain_plot
+from training.plots.predictions import calibration_plot, decile_plot, gain_plot, interval_plot
 from training.plots.search import optimisation_plot
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "decile_plot",
     "gain_plot",
     "importance_plot",
+    "interval_plot",
     "metric_comparison_plot",
     "optimisation_plot",
     "shap_summary_plot",

@@ -49,7 +49,7 @@ class Subject:
 
     @property
     def _quantity(self) -> str:
-        unit = {"probability": "rate, 0 to 1", "amount": "mean, shop's currency"}[self.kind]
+        unit = {"probability": "rate, 0 to 1", "amount": "mean, shop's currency", "days": "mean"}[self.kind]
         return f"{self.outcome} within {self.horizon_days} days ({unit})"
 
 

@@ -15,6 +15,7 @@ from training.metrics import (
     gain_curve,
 )
 from training.plots.canvas import (
+    BLUE,
     GREY,
     INK,
     MARKERS,
@@ -106,7 +107,7 @@ def decile_plot(actual: ArrayLike, predicted: ArrayLike, *, subject: Subject) ->
     observed, expected = (decile_means(values, score, once)[0] for values in (truth, score))
     low, high = _decile_interval(truth, score, kind=subject.kind)
     lift = observed[0] / truth.mean() if truth.any() else float("nan")
-    method = {"probability": "Wilson intervals", "amount": "bootstrap intervals"}[subject.kind]
+    method = "Wilson intervals" if subject.kind == "probability" else "bootstrap intervals"
     figure = new_figure(
         f"The top decile has {lift:.1f} times the average {subject.outcome}" if truth.any() else "Nothing was observed",
         f"{whom(subject, len(truth))} · bars: observed, with 95% {method}",
@@ -119,6 +120,29 @@ def decile_plot(actual: ArrayLike, predicted: ArrayLike, *, subject: Subject) ->
     axes.set(xticks=deciles, xlabel="decile of the prediction (1 = highest)", ylabel=wrapped(subject.observed_label))
     axes.set_ylim(bottom=min(0.0, float(low.min())))
     axes.grid(visible=False, axis="x")
+    axes.legend(fontsize=9)
+    return figure
+
+
+def interval_plot(actual: ArrayLike, quantiles: ArrayLike, *, subject: Subject) -> Figure:
+    """Draw p10, p50 and p90 of tenths of the customers, in order of p50, over the same percentiles of what happened."""
+    truth, said = floats(actual), np.asarray(quantiles, np.float64)
+    covered = float(np.mean((truth >= said[:, 0]) & (truth <= said[:, 2])))
+    figure = new_figure(
+        f"{covered:.1%} of outcomes lie from p10 to p90; 80% is meant",
+        f"{whom(subject, len(truth))} · tenths in order of the predicted median",
+    )
+    axes, tenths = styled(figure.subplots()), np.array_split(np.argsort(said[:, 1], kind="stable"), DECILE_COUNT)
+    deciles = np.arange(1, len(tenths) + 1)
+    low, middle, high = np.array([np.median(said[rows], axis=0) for rows in tenths]).T
+    happened = np.array([np.quantile(truth[rows], (0.1, 0.5, 0.9)) for rows in tenths]).T
+    axes.fill_between(deciles, low, high, color=SKY, alpha=0.35, label="predicted, p10 to p90")
+    axes.plot(deciles, middle, color=BLUE, linewidth=1.5, label="predicted, p50")
+    for values, marker, name in zip(happened, ("v", "D", "^"), ("p10", "p50", "p90"), strict=True):
+        axes.plot(deciles, values, color=INK, marker=marker, linestyle="none", markersize=5, label=f"observed, {name}")
+    axes.set(
+        xticks=deciles, xlabel="tenth of the predicted median (1 = lowest)", ylabel=wrapped(subject.observed_label)
+    )
     axes.legend(fontsize=9)
     return figure
 

@@ -13,10 +13,12 @@ ACTUAL = np.array([1, 1, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0], 
 PREDICTED = np.linspace(0.975, 0.025, 20)
 # Few distinct values, so that most samples hold ties; the amounts hold zeros, as those of customers do.
 LABELS = {"probability": st.sampled_from([0.0, 1.0]), "amount": st.sampled_from([0.0, 0.0, 5.0, 12.5, 80.0])}
+LABELS["days"] = LABELS["amount"]
 SCORES = {
     "probability": st.sampled_from([0.05, 0.2, 0.2, 0.5, 0.7, 0.95]),
     "amount": st.sampled_from([0.0, 3.0, 7.5, 7.5, 60.0]),
 }
+SCORES["days"] = SCORES["amount"]
 
 
 @st.composite

@@ -1,0 +1,113 @@
+"""A model on disk: boosters as XGBoost's UBJSON, and `model.json` with the digest of all; nothing is unpickled."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from scoring.model import Calibration, Gate, Quantiles, TaskModel, UnusableModel, Windows
+
+if TYPE_CHECKING:
+    import xgboost
+
+BOOSTER_FILE, MODEL_FILE = "booster.ubj", "model.json"
+FORMAT = 3
+_SAID = ("task", "kind", "horizon_days", "features", "feature_hash", "currency")
+
+
+def write_model(model: TaskModel, folder: Path) -> None:
+    """Write the files of a model into a folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    boosters = _boosters_of(model)
+    for name, booster in boosters.items():
+        booster.save_model(folder / name)
+    told: dict[str, Any] = {"format": FORMAT, **{name: getattr(model, name) for name in _SAID}}
+    told["boosters"] = {name: _sha256(folder / name) for name in boosters}
+    told |= {"gate": asdict(model.gate), "calibration": asdict(model.calibration)}
+    told["windows"] = asdict(model.windows) if model.windows else None
+    told["quantiles"] = {"link": model.quantiles.link, "shifts": model.quantiles.shifts} if model.quantiles else None
+    told["sha256"] = _digest(told)
+    (folder / MODEL_FILE).write_text(json.dumps(told, indent=2), encoding="utf-8")
+
+
+def read_model(folder: Path, *, version: str = "") -> TaskModel:
+    """Read a model from its folder.
+
+    Raises
+    ------
+    UnusableModel
+        A file is missing or damaged, or of another format; the message names the file.
+    """
+    import xgboost
+
+    path = folder / MODEL_FILE
+    try:
+        told = json.loads(path.read_text(encoding="utf-8"))
+        if told["format"] != FORMAT:
+            raise UnusableModel(f"{path} has a format that this version does not read; train again")
+        if told.pop("sha256") != _digest(told):
+            raise _changed(path)
+        boosters = {}
+        for name, digest in told["boosters"].items():
+            path = folder / name
+            # XGBoost trusts the file: a cut one may end the process, a changed one may score.
+            if _sha256(path) != digest:
+                raise _changed(path)
+            boosters[name] = xgboost.Booster(model_file=str(path))
+        model = _model(told, boosters, version=version)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, xgboost.core.XGBoostError) as error:
+        raise UnusableModel(f"damaged model file {path}: {str(error).splitlines()[0][:200]}; train again") from error
+    for name, booster in boosters.items():
+        if booster.num_features() != len(model.features):
+            raise UnusableModel(
+                f"damaged model file {folder / name}: it holds {booster.num_features()} features, "
+                f"not {len(model.features)}"
+            )
+    return model
+
+
+def _boosters_of(model: TaskModel) -> dict[str, xgboost.Booster]:
+    held = {BOOSTER_FILE: model.booster, "buys.ubj": model.buys}
+    if model.quantiles and model.quantiles.booster is not model.booster:
+        held["quantiles.ubj"] = model.quantiles.booster
+    return {name: booster for name, booster in held.items() if booster is not None}
+
+
+def _model(told: dict[str, Any], boosters: dict[str, xgboost.Booster], *, version: str) -> TaskModel:
+    booster, knots, windows, quantiles = boosters[BOOSTER_FILE], told["calibration"], told["windows"], told["quantiles"]
+    return TaskModel(
+        **{name: told[name] for name in _SAID} | {"features": tuple(told["features"])},
+        version=version,
+        gate=Gate(**told["gate"]),
+        calibration=Calibration(method=knots["method"], raw=tuple(knots["raw"]), calibrated=tuple(knots["calibrated"])),
+        windows=windows and Windows(**{name: _frozen(value) for name, value in windows.items()}),
+        booster=booster,
+        buys=boosters.get("buys.ubj"),
+        quantiles=quantiles
+        and Quantiles(
+            booster=boosters.get("quantiles.ubj", booster),
+            link=quantiles["link"],
+            shifts=tuple(quantiles["shifts"]),
+        ),
+    )
+
+
+def _frozen(value: Any) -> Any:  # noqa: ANN401 - what JSON holds
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _changed(path: Path) -> UnusableModel:
+    return UnusableModel(f"damaged model file {path}: its content is not what was written; train again")
+
+
+def _digest(told: dict[str, Any]) -> str:
+    """Return the digest of what a model file says, however it is laid out."""
+    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,43 @@
+"""How good quantiles are: how much lies between them, how wide they are, and their pinball loss."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scoring.model import QUANTILES
+from training.metrics.bootstrap import Estimate, bootstrap_blocks, summary
+from training.metrics.pairs import Floats
+
+COVERAGE, NOMINAL_COVERAGE = "coverage_80", QUANTILES[2] - QUANTILES[0]
+INTERVAL_METRICS: Mapping[str, str] = {
+    COVERAGE: "Share of customers whose outcome lies from p10 to p90, both ends counted; 0.8 is meant",
+    "below_p10": "Share whose outcome lies below p10; 0.1 is meant",
+    "above_p90": "Share whose outcome lies above p90; 0.1 is meant",
+    "width_80": "Mean of p90 - p10, in the label's unit",
+    "pinball_loss": "Mean pinball loss of p10, p50 and p90, in the label's unit (Koenker & Bassett 1978)",
+}
+
+
+def pinball_loss(actual: Floats, quantiles: Floats) -> float:
+    """Return the mean pinball loss of (rows, 3) quantiles, in the label's unit."""
+    return float(_losses(actual, quantiles).mean())
+
+
+def estimate_interval(actual: Floats, quantiles: Floats, *, draws: int, seed: int) -> dict[str, Estimate]:
+    """Measure (rows, 3) quantiles, each of `INTERVAL_METRICS` with its bootstrap interval over the rows."""
+    low, _, high = quantiles.T
+    below, above = actual < low, actual > high
+    cells = np.stack([~(below | above), below, above, high - low, _losses(actual, quantiles)], axis=1).astype(float)
+    blocks = [weights @ cells / len(actual) for weights in bootstrap_blocks(len(actual), draws=draws, seed=seed)]
+    replicates = np.concatenate([cells.mean(axis=0, keepdims=True), *blocks])
+    return {name: summary(column) for name, column in zip(INTERVAL_METRICS, replicates.T, strict=True)}
+
+
+def _losses(actual: Floats, quantiles: Floats) -> NDArray[np.float64]:
+    errors = actual[:, None] - quantiles
+    levels = np.array(QUANTILES)
+    losses: NDArray[np.float64] = np.maximum(levels * errors, (levels - 1) * errors).mean(axis=1)
+    return losses
