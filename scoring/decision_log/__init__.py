@@ -6,6 +6,7 @@ A file in the home by default, apart from the service that writes it and the mon
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 from facts.errors import RegularsError
 from facts.home import Home
@@ -21,6 +22,7 @@ __all__ = [
     "Decision",
     "DecisionLog",
     "DecisionLogFailed",
+    "has_decision_log",
     "is_decision_log_on",
     "kept_days_from_environment",
     "open_decision_log",
@@ -45,7 +47,16 @@ def open_decision_log(home: Home) -> DecisionLog:
     DecisionLogFailed
         It cannot be opened.
     """
-    return SqliteDecisions.open(home.folder / "decisions.db")
+    return SqliteDecisions.open(_file(home))
+
+
+def has_decision_log(home: Home) -> bool:
+    """Return whether anything was ever kept; opening a log that is not there would make it."""
+    return _file(home).is_file()
+
+
+def _file(home: Home) -> Path:
+    return home.folder / "decisions.db"
 
 
 def is_decision_log_on() -> bool:

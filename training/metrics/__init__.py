@@ -12,6 +12,7 @@ from training.metrics.bootstrap import (
     bootstrap_weights,
     estimate,
     estimate_all,
+    goodness,
     paired_difference,
 )
 from training.metrics.catalog import AMOUNT_METRICS, LOG_LOSS_FLOOR, METRICS, PROBABILITY_METRICS, Metric
@@ -39,5 +40,6 @@ __all__ = [
     "estimate",
     "estimate_all",
     "gain_curve",
+    "goodness",
     "paired_difference",
 ]
