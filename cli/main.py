@@ -14,6 +14,8 @@ import typer
 
 from cli.features import app as features_app
 from cli.ingest import app as ingest_app
+from cli.options import Device, HorizonDays, Seed, Storage, Tasks, Timeout, Trials, Workers
+from cli.watch import app as watch_app
 from facts.errors import RegularsError
 from facts.home import Home
 
@@ -27,8 +29,9 @@ app = typer.Typer(
 )
 app.add_typer(ingest_app, name="ingest")
 app.add_typer(features_app, name="features")
+app.add_typer(watch_app)
 
-EXIT_USER_ERROR, EXIT_ALARM = 2, 3
+EXIT_USER_ERROR = 2
 _UsageError = typer.BadParameter.__mro__[1]  # Typer names it nowhere else, and where it lies depends on its version
 
 
@@ -39,9 +42,6 @@ class BadInstant(RegularsError):  # noqa: N818 - reads as the sentence it prints
         super().__init__(f"{text!r} is not an instant; write 2017-09-25 or 2017-09-25T04:00:00Z")
 
 
-Trials = Annotated[int, typer.Option(min=0, help="How many trials the search of a task may make; 0 takes defaults.")]
-Timeout = Annotated[float, typer.Option(min=0, help="Seconds after which a task's search starts no new trial.")]
-Seed = Annotated[int, typer.Option(help="The same seed over the same data gives the same model.")]
 Port = Annotated[int, typer.Option(min=0, max=65535, help="Where to listen.")]
 
 
@@ -137,26 +137,15 @@ def simulate(
 
 @app.command()
 def train(  # noqa: PLR0913 - an argument is an option
-    tasks: Annotated[list[str] | None, typer.Argument(help="repurchase, churn, clv, or all (the default).")] = None,
+    tasks: Tasks = None,
     *,
-    horizon_days: Annotated[
-        int | None, typer.Option(min=1, help="How far to look ahead; by default the shop's own gaps decide.")
-    ] = None,
+    horizon_days: HorizonDays = None,
     trials: Trials = 10,
     timeout: Timeout = 120.0,
     seed: Seed = 1,
-    workers: Annotated[
-        int, typer.Option(min=1, help="Processes that search at once; only one gives the same search each time.")
-    ] = 1,
-    storage: Annotated[
-        str | None,
-        typer.Option(
-            envvar="REGULARS_SEARCH_STORAGE",
-            show_envvar=True,
-            help="postgresql://user@host/database: every machine that trains the same with it shares the search.",
-        ),
-    ] = None,
-    device: Annotated[str, typer.Option(help="Where XGBoost trains: cpu, or cuda for a GPU.")] = "cpu",
+    workers: Workers = 1,
+    storage: Storage = None,
+    device: Device = "cpu",
     force: Annotated[
         bool, typer.Option("--force", help="Train again what these data and settings led to before.")
     ] = False,
@@ -169,59 +158,6 @@ def train(  # noqa: PLR0913 - an argument is an option
         Home.from_environment(), tasks or ["all"], horizon_days=horizon_days, trials=trials, timeout_seconds=timeout,
         seed=seed, means=Means(workers=workers, storage=storage, device=device), is_forced=force,
     )  # fmt: skip
-
-
-@app.command()
-def monitor(
-    tasks: Annotated[list[str] | None, typer.Argument(help="repurchase, churn, clv, or all (the default).")] = None,
-    *,
-    feature_psi: Annotated[
-        float, typer.Option(min=0, help="A feature has drifted above this population stability index.")
-    ] = 0.25,
-    score_psi: Annotated[float, typer.Option(min=0, help="The score has; an alarm.")] = 0.25,
-    drifted_share: Annotated[
-        float, typer.Option(min=0, max=1, help="The share of features that may drift without an alarm.")
-    ] = 0.5,
-    tolerated_loss: Annotated[
-        float, typer.Option(min=0, help="How much worse than promised, as a share, performance may be.")
-    ] = 0.02,
-    least_customers: Annotated[
-        int, typer.Option(min=2, help="Customers whose outcome must be known before performance is judged.")
-    ] = 100,
-) -> None:
-    """Hold champions against their training: drift, and real performance on what they answered; logged in MLflow.
-
-    Exit code 0: all within the thresholds, or too little known to say. 3: an alarm. 2: an error, nothing was judged.
-    """
-    from cli.monitoring import monitor as look
-    from training.monitoring import Thresholds
-
-    thresholds = Thresholds(
-        feature_psi=feature_psi,
-        score_psi=score_psi,
-        drifted_share=drifted_share,
-        tolerated_loss=tolerated_loss,
-        least_customers=least_customers,
-    )
-    if look(Home.from_environment(), tasks or ["all"], thresholds=thresholds):
-        raise typer.Exit(EXIT_ALARM)
-
-
-@app.command()
-def retrain(
-    tasks: Annotated[list[str] | None, typer.Argument(help="repurchase, churn, clv, or all (the default).")] = None,
-    *,
-    trials: Trials = 10,
-    timeout: Timeout = 120.0,
-    seed: Seed = 1,
-) -> None:
-    """Run the whole round: events into the lake, features, online store, training, gate.
-
-    It leaves a champion, or a challenger that was refused, which is no error: exit code 0 in either case.
-    """
-    from cli import monitoring
-
-    monitoring.retrain(Home.from_environment(), tasks or ["all"], trials=trials, timeout_seconds=timeout, seed=seed)
 
 
 @app.command()

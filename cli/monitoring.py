@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 
@@ -47,7 +47,7 @@ def monitor(home: Home, names: Sequence[str], *, thresholds: Thresholds) -> bool
     return any(found.alarms for found in seen)
 
 
-def retrain(home: Home, names: Sequence[str], *, trials: int, timeout_seconds: float, seed: int) -> None:
+def retrain(home: Home, names: Sequence[str], *, train: Callable[[Home, list[str]], list[Trained]]) -> None:
     """Bring in what happened, build and materialize the features, train, and say what became of each task."""
     from scoring.registry import champion_version
 
@@ -55,7 +55,7 @@ def retrain(home: Home, names: Sequence[str], *, trials: int, timeout_seconds: f
     before = {name: champion_version(home, name) for name in chosen}
     steps.build_features(home)
     steps.materialize(home)
-    trained = steps.train(home, chosen, trials=trials, timeout_seconds=timeout_seconds, seed=seed)
+    trained = train(home, chosen)
     rows = [(f"regulars-{done.task}/{done.version}", *_became(done, before[done.task])) for done in trained]
     show.table("What became of the round", ["version", "is", "because"], rows)
     if any(done.is_champion and before[done.task] != done.version for done in trained):
