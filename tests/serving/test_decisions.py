@@ -107,6 +107,19 @@ def test_a_disk_that_hangs_holds_no_answer_and_what_is_too_much_is_counted_and_s
     assert [d.request_id for d in log.kept if d.task == "clv"] == ["first", "0", "1", "2", "3"]
 
 
+def test_what_is_written_makes_room(log, models) -> None:
+    log.is_free.set()
+    recorder = Recorder(lambda: log, kept_days=7, most_waiting=2, write_seconds=0.01)
+    for number in range(10):
+        recorder.take(results("ann"), models, answered_at=AT, request_id=str(number))
+        deadline = time.monotonic() + 10
+        while recorder._waiting:
+            assert time.monotonic() < deadline
+            time.sleep(0.005)
+    recorder.close()
+    assert [d.request_id for d in log.kept if d.task == "clv"] == [str(number) for number in range(10)]
+
+
 def test_a_disk_that_refuses_is_counted_said_once_and_tried_again(models, caplog) -> None:
     log, before = HeldLog(refuses=True), counted("dropped")
     log.is_free.set()

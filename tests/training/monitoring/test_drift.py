@@ -60,10 +60,11 @@ def test_chance_alone_is_hardly_ever_called_drift(shape, sizes):
         lambda x: x + 1,
         lambda x: x * 2.5,
         lambda x: np.where(np.arange(len(x)) % 2, np.nan, x),
+        lambda x: np.where(x > np.quantile(x, 0.9), np.nan, x),
         lambda x: np.full(len(x), np.nan),
         lambda x: np.zeros(len(x)),
     ],
-    ids=["shifted", "wider", "half missing", "all missing", "all zero"],
+    ids=["shifted", "wider", "half missing", "the largest missing", "all missing", "all zero"],
 )
 @pytest.mark.parametrize("sizes", [(5000, 2500), (400, 200)], ids=str)
 def test_what_moved_is_found(moved, sizes):
