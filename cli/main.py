@@ -14,6 +14,8 @@ import typer
 
 from cli.features import app as features_app
 from cli.ingest import app as ingest_app
+from cli.options import Device, HorizonDays, Seed, Storage, Tasks, Timeout, Trials, Workers
+from cli.watch import app as watch_app
 from facts.errors import RegularsError
 from facts.home import Home
 
@@ -27,6 +29,7 @@ app = typer.Typer(
 )
 app.add_typer(ingest_app, name="ingest")
 app.add_typer(features_app, name="features")
+app.add_typer(watch_app)
 
 EXIT_USER_ERROR = 2
 _UsageError = typer.BadParameter.__mro__[1]  # Typer names it nowhere else, and where it lies depends on its version
@@ -39,9 +42,6 @@ class BadInstant(RegularsError):  # noqa: N818 - reads as the sentence it prints
         super().__init__(f"{text!r} is not an instant; write 2017-09-25 or 2017-09-25T04:00:00Z")
 
 
-Trials = Annotated[int, typer.Option(min=0, help="How many trials the search of a task may make; 0 takes defaults.")]
-Timeout = Annotated[float, typer.Option(min=0, help="Seconds after which a task's search starts no new trial.")]
-Seed = Annotated[int, typer.Option(help="The same seed over the same data gives the same model.")]
 Port = Annotated[int, typer.Option(min=0, max=65535, help="Where to listen.")]
 
 
@@ -137,28 +137,15 @@ def simulate(
 
 @app.command()
 def train(  # noqa: PLR0913 - an argument is an option
-    tasks: Annotated[
-        list[str] | None, typer.Argument(help="repurchase, churn, clv, next_order, or all (the default).")
-    ] = None,
+    tasks: Tasks = None,
     *,
-    horizon_days: Annotated[
-        int | None, typer.Option(min=1, help="How far to look ahead; by default the shop's own gaps decide.")
-    ] = None,
+    horizon_days: HorizonDays = None,
     trials: Trials = 10,
     timeout: Timeout = 120.0,
     seed: Seed = 1,
-    workers: Annotated[
-        int, typer.Option(min=1, help="Processes that search at once; only one gives the same search each time.")
-    ] = 1,
-    storage: Annotated[
-        str | None,
-        typer.Option(
-            envvar="REGULARS_SEARCH_STORAGE",
-            show_envvar=True,
-            help="postgresql://user@host/database: every machine that trains the same with it shares the search.",
-        ),
-    ] = None,
-    device: Annotated[str, typer.Option(help="Where XGBoost trains: cpu, or cuda for a GPU.")] = "cpu",
+    workers: Workers = 1,
+    storage: Storage = None,
+    device: Device = "cpu",
     force: Annotated[
         bool, typer.Option("--force", help="Train again what these data and settings led to before.")
     ] = False,

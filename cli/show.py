@@ -19,6 +19,7 @@ from facts.lake import Lake, Shop
 if TYPE_CHECKING:
     from facts.ingest import Ingested
     from features.build import Built
+    from training.metrics import Estimate
 
 PIPE_WIDTH = 150
 _DECILE_MEASURES = ("observed", "lift", "cumulative_gain_rate")
@@ -201,6 +202,11 @@ def day_of(instant: datetime, zone: str) -> str:
 
 def _period(shop: Shop) -> str:
     return f"{day_of(shop.observed_from, shop.timezone)} to {day_of(shop.observed_until, shop.timezone)}"
+
+
+def estimate(measured: Estimate) -> str:
+    """Return a metric with its interval."""
+    return _estimate({"value": measured.value, "low": measured.low, "high": measured.high})
 
 
 def _estimate(measured: Mapping[str, float]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -89,6 +90,13 @@ def build_features(home: Home, *, step_days: int | None = None, engine: str = "d
     return built
 
 
+def chosen_tasks(names: Sequence[str]) -> list[str]:
+    """Return the tasks that a command names, each once; raise UnknownName where one is none."""
+    from training.tasks import TASKS, task
+
+    return list(TASKS) if list(names) == ["all"] else [task(name).name for name in dict.fromkeys(names)]
+
+
 def train(
     home: Home,
     names: list[str],
@@ -105,14 +113,12 @@ def train(
     from training import pipeline
     from training.means import Means, require_means
     from training.plan import plan as plan_training
-    from training.tasks import TASKS, task
     from training.trials import Budget
 
     means = means or Means()
     require_means(means)
-    chosen = list(TASKS) if names == ["all"] else [task(name).name for name in dict.fromkeys(names)]
     budget = Budget(trials=trials, timeout_seconds=timeout_seconds)
-    plans = plan_training(Lake(home.lake), chosen, horizon_days=horizon_days, budget=budget, seed=seed)
+    plans = plan_training(Lake(home.lake), chosen_tasks(names), horizon_days=horizon_days, budget=budget, seed=seed)
     store = apply_definitions(home)
     trained = []
     for plan in plans:

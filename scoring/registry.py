@@ -85,6 +85,27 @@ def version_folder(home: Home, task: str, version: str) -> Path:
     return folders[0]
 
 
+def run_folder(home: Home, task: str, version: str) -> Path:
+    """Return the local folder of all that a version's training run logged: its report, plots, reference rows.
+
+    Raises
+    ------
+    UnusableChampion
+        The run is gone, or its artifacts cannot be had.
+    """
+    from mlflow.artifacts import download_artifacts
+    from mlflow.exceptions import MlflowException
+
+    client = _client(home)
+    try:
+        run = client.get_run(client.get_model_version(f"regulars-{task}", version).run_id)
+        own = _own_folder(home, run.info.artifact_uri)
+        return own or Path(download_artifacts(artifact_uri=run.info.artifact_uri, tracking_uri=home.tracking_uri))
+    except (MlflowException, OSError) as error:
+        reason = f"what its training logged cannot be had: {_first_line(error)}"
+        raise UnusableChampion(f"regulars-{task}/{version}", reason) from error
+
+
 def _own_folder(home: Home, place: str) -> Path | None:
     """Return this home's own copy of artifacts, None where it has none: MLflow's addresses do not move with it."""
     parts = Path(unquote(urlsplit(place).path)).parts

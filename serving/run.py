@@ -21,6 +21,7 @@ from facts.home import PROJECT, Home
 from facts.lake import Lake
 from serving.champions import read_champions
 from serving.clock import AS_OF, Clock, as_of_from_environment
+from serving.decisions import require_decision_settings
 from serving.lifeline import SUPERVISED
 from serving.online import open_online, require_not_later, require_store
 
@@ -57,6 +58,7 @@ def require_servable(home: Home, *, as_of: datetime | None = None) -> None:
     require_store(home)
     require_not_later(home, clock.stands_at or clock.now())
     champions = read_champions(home)
+    require_decision_settings()
     with closing(event_log_from_environment(home)) as log:
         open_online(home, log, champions, at=clock.now())
 

@@ -1,6 +1,6 @@
 """The BentoML service: `POST /v1/score` and `POST /v1/events`.
 
-It holds the store, the champions, the event log and the clock; the rest is `respond` and `take_in`.
+It holds the store, the champions, the two logs and the clock; the rest is `respond` and `take_in`.
 """
 
 import asyncio
@@ -23,6 +23,7 @@ from scoring.model import TaskModel
 from scoring.reasons import reasons
 from serving.champions import read_champions
 from serving.clock import Clock, as_of_from_environment
+from serving.decisions import Recorder, recorder_from_environment
 from serving.door import ROUTE, Door, refusal
 from serving.events import EVENTS_ROUTE, EventBatch, EventsResponse, received_now, take_in
 from serving.lifeline import end_with_supervisor
@@ -52,6 +53,7 @@ class Regulars:
     _currency: str
     _events: EventLog
     _writer: ThreadPoolExecutor  # of its own, so that no score waits for a disk
+    _recorder: Recorder | None
 
     @bentoml.on_startup  # type: ignore[untyped-decorator]
     def open(self) -> None:
@@ -72,6 +74,7 @@ class Regulars:
         for model in self._champions.values():
             _warm_up(model)
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="events")
+        self._recorder = recorder_from_environment(home)
         gc.collect()
         gc.freeze()  # what lives as long as the service need not be visited by every collection
 
@@ -90,10 +93,13 @@ class Regulars:
         try:
             at = self._clock.now()
             rows = self._online.read(list(dict.fromkeys(request.customer_ids)), at=at)
-            results = respond(request, rows, {task: champions[task] for task in tasks}, at=at)
+            models: Mapping[str, TaskModel] = {task: champions[task] for task in tasks}
+            results = respond(request, rows, models, at=at)
         except RegularsError as error:
             _log.error("request %s: %s", request_id, error)
             return _refuse(ctx, Problem(reason=str(error)), status=503)
+        if self._recorder is not None:
+            self._recorder.take(results, models, answered_at=at, request_id=request_id)
         told = ScoreResponse.model_construct(results=results, scored_at=at, request_id=request_id)
         return Response(told.model_dump_json(exclude_none=True), media_type="application/json")
 
@@ -119,8 +125,10 @@ class Regulars:
 
     @bentoml.on_shutdown  # type: ignore[untyped-decorator]
     def close(self) -> None:
-        """Let the batch in hand be written, and close the log."""
+        """Let the batch in hand and the last answers be written, and close the logs."""
         self._writer.shutdown()
+        if self._recorder is not None:
+            self._recorder.close()
         self._events.close()
 
     def __is_ready__(self) -> bool:

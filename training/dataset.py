@@ -23,6 +23,7 @@ from training.tasks import Task
 
 if TYPE_CHECKING:
     from feast import FeatureStore
+    from ibis.backends.duckdb import Backend
 
 LEAST_CUSTOMERS = 50
 LEAST_OF_EACH_CLASS = 20
@@ -86,10 +87,24 @@ def build_labels(lake: Lake, task: Task, cutoffs: Sequence[datetime], *, horizon
     """Build the labels of every customer known at the cutoffs: columns customer_id, cutoff, label."""
     with lake.connect() as connection:
         known = read_snapshots(lake, connection, cutoffs).select("customer_id", "cutoff")
-        orders, lines = (lake.table(connection, name) for name in ("orders", "order_lines"))
-        done = outcomes(orders, lines, known, horizon_days=horizon_days)
-        labelled = done.select("customer_id", "cutoff", label=task.label(done)).order_by("cutoff", "customer_id")
-        frame: pd.DataFrame = labelled.execute()
+        return _labelled(lake, connection, task, known, horizon_days=horizon_days)
+
+
+def label_rows(lake: Lake, task: Task, rows: pd.DataFrame, *, horizon_days: int) -> pd.DataFrame:
+    """Build the labels of customers, each from an instant of its own: (customer_id, cutoff) and `label`.
+
+    The window of the latest instant must have ended by the end of the record.
+    """
+    with lake.connect() as connection:
+        known = ibis.memtable(rows[["customer_id", "cutoff"]])
+        return _labelled(lake, connection, task, known, horizon_days=horizon_days)
+
+
+def _labelled(lake: Lake, connection: Backend, task: Task, known: ibis.Table, *, horizon_days: int) -> pd.DataFrame:
+    orders, lines = (lake.table(connection, name) for name in ("orders", "order_lines"))
+    done = outcomes(orders, lines, known, horizon_days=horizon_days)
+    labelled = done.select("customer_id", "cutoff", label=task.label(done)).order_by("cutoff", "customer_id")
+    frame: pd.DataFrame = labelled.execute()
     return frame
 
 

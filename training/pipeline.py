@@ -18,6 +18,7 @@ from training.dataset import TrainingSet, build_training_set
 from training.evaluation import evaluate
 from training.final import fit_final
 from training.means import Means, require_means
+from training.monitoring.reference import build_reference, log_reference
 from training.plan import Plan
 from training.reign import BY_GATE, crown, has_reigned
 from training.result import Result, build_figures, build_metrics, build_report
@@ -196,6 +197,7 @@ def _log(result: Result, *, source: str) -> None:
     mlflow.log_dict({"features": list(model.features), "hash": model.feature_hash}, "features.json")
     mlflow.log_text(result.evaluation.deciles.to_csv(index=False), "deciles.csv")
     tracking.log_figures(build_figures(result))
+    log_reference(build_reference(model, result.train_rows, result.test_rows, seed=plan.seed))
 
 
 def _register(client: MlflowClient, result: Result, *, key: str) -> str:

@@ -191,13 +191,13 @@ def _failures(path: Path, *, what_of_it: str = NOTHING_ACKNOWLEDGED) -> Iterator
 
 def _connect(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
-    _use_wal(connection)
+    use_wal(connection)
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA fullfsync = ON")  # macOS, where fsync alone does not reach the disk
     return connection
 
 
-def _use_wal(connection: sqlite3.Connection) -> None:
+def use_wal(connection: sqlite3.Connection) -> None:
     """Switch to WAL; SQLite does not wait for other processes that do so at this moment, so this does."""
     deadline = time.monotonic() + BUSY_SECONDS
     while True:

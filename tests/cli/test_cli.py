@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from typer.main import get_command
 
 from cli.main import app
 from tests.processes import cold
+from training.monitoring import Thresholds
 
 
 def _commands(group: TyperGroup, *names: str) -> list[list[str]]:
@@ -64,3 +66,8 @@ def test_bad_input_is_one_sentence(run_regulars, empty_home, command, said):
     assert said in sentence
     assert "Traceback" not in ran.err + ran.out
     assert not Path("scores.parquet").exists()
+
+
+def test_the_thresholds_on_the_command_line_are_those_of_the_room():
+    options = {option.name: option.default for option in get_command(app).commands["monitor"].params}
+    assert options == {"tasks": None} | asdict(Thresholds())

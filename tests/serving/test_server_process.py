@@ -19,8 +19,10 @@ import pytest
 from facts.errors import NotYet, RegularsError
 from facts.event_log import EVENT_LOG, EventLogFailed
 from facts.home import PROJECT, Home
+from scoring.decision_log import DECISION_LOG, BadSetting, open_decision_log
 from scoring.model import TaskModel
 from serving.run import ServerFailed, serve_foreground, start_server
+from serving.schema import TASKS
 
 
 @pytest.fixture
@@ -50,6 +52,22 @@ def test_it_answers_as_of_an_instant_and_leaves_nothing_running(served: Home) ->
     assert not psutil.pid_exists(server.pid)
     assert server.log.is_relative_to(served.folder)
     assert "Traceback" not in server.log.read_text()
+
+
+def test_every_worker_keeps_what_it_answers_and_counts_it(served: Home, tmp_path: Path) -> None:
+    own = Home(shutil.copytree(served.folder, tmp_path / "own"))
+    (own.folder / "decisions.db").unlink(missing_ok=True)
+    with start_server(own, workers=2) as server:
+        for _ in range(40):
+            httpx.post(f"{server.url}/v1/score", json={"customer_ids": [shop.REGULAR_IDS[0]]}, timeout=30)
+        deadline = time.monotonic() + 30
+        while "regulars_decisions_kept_total 120.0" not in (page := httpx.get(f"{server.url}/metrics").text):
+            assert time.monotonic() < deadline, page
+            time.sleep(0.1)
+        httpx.post(f"{server.url}/v1/score", json={"customer_ids": [shop.REGULAR_IDS[0]]}, timeout=30)
+    log = open_decision_log(own)
+    assert [log.count(task) for task in TASKS] == [41, 41, 41]  # the last was written as the service went
+    log.close()
 
 
 def test_workers_end_with_a_supervisor_that_was_killed(served: Home) -> None:
@@ -137,4 +155,10 @@ def test_one_that_is_not_ready_in_time_shows_its_log(served: Home) -> None:
         pytest.raises(ServerFailed, match=r"not ready in 0.1 s; its log ends"),
         start_server(served, deadline_seconds=0.1),
     ):
+        pass
+
+
+def test_a_decision_setting_that_says_nothing_known_is_told_before_anything_starts(served: Home, monkeypatch) -> None:
+    monkeypatch.setenv(DECISION_LOG, "nope")
+    with pytest.raises(BadSetting, match="REGULARS_DECISION_LOG is 'nope'"), start_server(served):
         pass

@@ -17,10 +17,12 @@ from training.plots import (
     Subject,
     calibration_plot,
     decile_plot,
+    drift_plot,
     gain_plot,
     importance_plot,
     metric_comparison_plot,
     optimisation_plot,
+    score_shift_plot,
     shap_summary_plot,
 )
 
@@ -83,9 +85,31 @@ def amount_deciles():
     return decile_plot(actual * 55.0, predicted * 60.0, subject=SPEND)
 
 
+def drift(feature_count=30):
+    names = [f"a_feature_with_quite_a_long_name_{number}d" for number in range(feature_count)]
+    moved = np.where(np.arange(feature_count) < 7, 1.0, 0.1)
+    return drift_plot(names, moved, np.full(feature_count, 0.25), subject=REPURCHASE, row_count=2_400)
+
+
+def shifted_scores(row_count=300):
+    _, predicted = scored(row_count)
+    return score_shift_plot(predicted, predicted**2, 0.3, subject=REPURCHASE)
+
+
 FIGURES = {
     draw.__name__: draw
-    for draw in (calibration, gain, deciles, amount_deciles, importance, shap, optimisation, comparison)
+    for draw in (
+        calibration,
+        gain,
+        deciles,
+        amount_deciles,
+        importance,
+        shap,
+        optimisation,
+        comparison,
+        drift,
+        shifted_scores,
+    )
 }
 
 
@@ -135,7 +159,7 @@ class TestEveryFigure:
 @pytest.mark.filterwarnings("error")
 class TestWhereThereIsLittle:
     @pytest.mark.parametrize("row_count", [1, 2, 7])
-    @pytest.mark.parametrize("draw", [calibration, gain, shap])
+    @pytest.mark.parametrize("draw", [calibration, gain, shap, shifted_scores])
     def test_few_customers(self, draw, row_count):
         assert png_size(draw(row_count)) == (900, 600)
 
@@ -213,6 +237,12 @@ class TestMarks:
         assert len(axes.patches) == len(segments) == len(axes.lines[0].get_xdata()) == 10
         for bar, ((_, low), (_, high)) in zip(axes.patches, segments, strict=True):
             assert low <= bar.get_height() <= high
+
+    def test_a_bar_and_a_limit_for_each_of_twenty_features_and_those_beyond_it_counted(self):
+        figure = drift()
+        (axes,) = figure.axes
+        assert len(axes.patches) == len(axes.collections[0].get_segments()) == 20
+        assert words(figure)[0].startswith("7 of 30 features have drifted")
 
     def test_twenty_features_the_largest_first(self):
         (axes,) = importance().axes

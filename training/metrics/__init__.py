@@ -13,6 +13,7 @@ from training.metrics.bootstrap import (
     bootstrap_weights,
     estimate,
     estimate_all,
+    goodness,
     paired_difference,
 )
 from training.metrics.catalog import AMOUNT_METRICS, LOG_LOSS_FLOOR, METRICS, PROBABILITY_METRICS, Metric
@@ -51,6 +52,7 @@ __all__ = [
     "estimate_all",
     "estimate_interval",
     "gain_curve",
+    "goodness",
     "paired_difference",
     "pinball_loss",
 ]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain
 
 import numpy as np
@@ -69,9 +70,22 @@ def estimate(metric: Metric, actual: ArrayLike, predicted: ArrayLike, *, draws: 
 
 
 def estimate_all(
-    kind: Kind, actual: ArrayLike, predictions: Mapping[str, ArrayLike], *, draws: int, seed: int
+    kind: Kind,
+    actual: ArrayLike,
+    predictions: Mapping[str, ArrayLike],
+    *,
+    draws: int,
+    seed: int,
+    clusters: Sequence[object] | None = None,
 ) -> dict[str, dict[str, Estimate]]:
     """Compute every metric of a kind for every predictor, on the same resamples: `[predictor][metric]`.
+
+    Where `clusters` names whose each row is, whole clusters are drawn instead of rows: the rows of one are not
+    independent, and intervals over rows would be too narrow.
+
+    References
+    ----------
+    Field & Welsh (2007), "Bootstrapping clustered data".
 
     Raises
     ------
@@ -79,7 +93,7 @@ def estimate_all(
     """
     metrics = METRICS[kind]
     check_label(kind, np.asarray(actual, np.float64))
-    table = _replicates(list(metrics.values()), actual, predictions, draws=draws, seed=seed)
+    table = _replicates(list(metrics.values()), actual, predictions, draws=draws, seed=seed, clusters=clusters)
     return {
         predictor: {name: summary(replicates) for name, replicates in zip(metrics, rows, strict=True)}
         for predictor, rows in zip(predictions, table, strict=True)
@@ -99,21 +113,39 @@ def paired_difference(
     UnusablePredictionsError : as for `estimate`.
     """
     both = {"predicted": predicted, "reference": reference}
-    goodness = _goodness(metric, _replicates([metric], actual, both, draws=draws, seed=seed)[:, 0])
-    return summary(goodness[0] - goodness[1])
+    good = goodness(metric, _replicates([metric], actual, both, draws=draws, seed=seed)[:, 0])
+    return summary(good[0] - good[1])
 
 
 def _replicates(
-    metrics: list[Metric], actual: ArrayLike, predictions: Mapping[str, ArrayLike], *, draws: int, seed: int
+    metrics: list[Metric],
+    actual: ArrayLike,
+    predictions: Mapping[str, ArrayLike],
+    *,
+    draws: int,
+    seed: int,
+    clusters: Sequence[object] | None = None,
 ) -> Floats:
     """Each metric on the sample itself, then on each resample: (predictors, metrics, 1 + draws)."""
     pairs = [comparable(actual, predicted) for predicted in predictions.values()]
     row_count = np.size(actual)
     sample = np.ones((1, row_count), np.float32)
-    blocks = chain([sample], bootstrap_blocks(row_count, draws=draws, seed=seed))
+    drawn = bootstrap_blocks if clusters is None else partial(_cluster_blocks, clusters)
+    blocks = chain([sample], drawn(row_count, draws=draws, seed=seed))
     return np.concatenate(
         [[[metric.compute(*pair, weights) for metric in metrics] for pair in pairs] for weights in blocks], axis=2
     )
+
+
+def _cluster_blocks(
+    clusters: Sequence[object], row_count: int, *, draws: int, seed: int
+) -> Iterator[NDArray[np.float32]]:
+    """Yield weights that draw whole clusters: every row as often as its cluster was drawn."""
+    names, cluster_of_row = np.unique(np.asarray(clusters), return_inverse=True)
+    parts = -(-row_count // len(names))  # a block has a weight per cluster; per row it would be so much larger
+    for block in bootstrap_blocks(len(names), draws=draws, seed=seed):
+        for part in np.array_split(block, min(parts, len(block))):
+            yield part[:, cluster_of_row]
 
 
 def summary(replicates: Floats) -> Estimate:
@@ -123,5 +155,6 @@ def summary(replicates: Floats) -> Estimate:
     return Estimate(value=float(replicates[0]), low=float(low), high=float(high))
 
 
-def _goodness(metric: Metric, values: Floats) -> Floats:
+def goodness(metric: Metric, values: Floats) -> Floats:
+    """Return values of a metric so that more is better, whatever its direction."""
     return {"higher": values, "lower": -values, "one": -np.abs(values - 1.0)}[metric.direction]

@@ -6,6 +6,7 @@ figures alive and picks a window system, is not used.
 
 from training.plots.canvas import Subject
 from training.plots.comparison import metric_comparison_plot
+from training.plots.drift import drift_plot, score_shift_plot
 from training.plots.features import importance_plot, shap_summary_plot
 from training.plots.predictions import calibration_plot, decile_plot, gain_plot, interval_plot
 from training.plots.search import optimisation_plot
@@ -14,10 +15,12 @@ __all__ = [
     "Subject",
     "calibration_plot",
     "decile_plot",
+    "drift_plot",
     "gain_plot",
     "importance_plot",
     "interval_plot",
     "metric_comparison_plot",
     "optimisation_plot",
+    "score_shift_plot",
     "shap_summary_plot",
 ]

@@ -70,6 +70,18 @@ class TestBootstrap:
         assert paired_difference(PROBABILITY["log_loss"], actual, good, worse, draws=200, seed=1).low > 0
 
     @pytest.mark.parametrize("kind", METRICS)
+    @pytest.mark.parametrize("copies", [1, 4])
+    def test_rows_that_repeat_their_cluster_tell_nothing_more(self, kind, copies):
+        actual, predicted = simulated(150, seed=3)
+        alone = estimate_all(kind, actual, {"it": predicted}, draws=50, seed=7)
+        many = {"it": np.repeat(predicted, copies)}
+        whose = np.repeat(np.arange(150), copies).tolist()
+        together = estimate_all(kind, np.repeat(actual, copies), many, draws=50, seed=7, clusters=whose)
+        for name, found in together["it"].items():
+            told = alone["it"][name]
+            assert (found.value, found.low, found.high) == pytest.approx((told.value, told.low, told.high), abs=1e-6)
+
+    @pytest.mark.parametrize("kind", METRICS)
     def test_all_at_once_is_each_alone(self, kind):
         actual, first = simulated(200, seed=3)
         _, second = simulated(200, seed=3, noise=1.0)

@@ -1,0 +1,149 @@
+"""What became of the answers: a version's real performance, beside what its test cutoff promised."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+import pandas as pd
+
+from facts.lake import Lake
+from scoring.decision_log import Decision
+from scoring.registry import run_folder
+from training.dataset import label_rows
+from training.evaluation import DRAWS, MODEL
+from training.metrics import METRICS, Estimate, Kind, estimate_all, goodness
+from training.monitoring.drift import Thresholds
+from training.tasks import Task
+from training.tracking import REPORT
+
+if TYPE_CHECKING:
+    from facts.home import Home
+
+Verdict = Literal["not enough yet", "holds", "worse than promised"]
+LEAST_OF_EACH_OUTCOME = 0.1  # of the least number of customers
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Promise:
+    """What a version's report says of it: its metrics on the test cutoff, with intervals."""
+
+    version: str
+    test_cutoff: datetime
+    estimates: Mapping[str, Estimate]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Performance:
+    """A version's answers whose horizon has passed, held against what customers then did.
+
+    `estimates` is by metric, empty where too little is known: `found` of `needed`, in `counted` things.
+    """
+
+    model: str
+    version: str
+    gate_metric: str
+    kind: Kind
+    customers: int
+    answers: int
+    estimates: Mapping[str, Estimate]
+    promised: Mapping[str, Estimate]
+    tolerated_loss: float
+    needed: int
+    found: int
+    counted: str = "customers"
+
+    @property
+    def verdict(self) -> Verdict:
+        """Return whether the version holds what was promised, by the metric that made it champion.
+
+        Worse is what lies beyond the promised interval while the promise lies beyond the measured one, by more than is
+        tolerated: neither the luck of a few customers nor that of the test cutoff is an alarm.
+        """
+        if not self.estimates:
+            return "not enough yet"
+        measured, promised = self.estimates[self.gate_metric], self.promised[self.gate_metric]
+        metric = METRICS[self.kind][self.gate_metric]
+        good, good_promise = goodness(metric, np.array([measured.value, promised.value]))
+        is_beyond = not (
+            promised.low <= measured.value <= promised.high or measured.low <= promised.value <= measured.high
+        )
+        loss = (good_promise - good) / abs(promised.value) if promised.value else np.inf
+        return "worse than promised" if is_beyond and loss > self.tolerated_loss else "holds"
+
+
+def read_promise(home: Home, task: str, version: str) -> Promise:
+    """Read what a registered version promised; raise UnusableChampion where its run is gone."""
+    report = json.loads((run_folder(home, task, version) / REPORT).read_text(encoding="utf-8"))
+    return Promise(
+        version=version,
+        test_cutoff=datetime.fromisoformat(report["test_cutoff"]),
+        estimates={name: Estimate(**told) for name, told in report["estimates"][MODEL].items()},
+    )
+
+
+def measure(
+    lake: Lake, task: Task, decisions: Sequence[Decision], promise: Promise, *, thresholds: Thresholds, seed: int = 1
+) -> Performance:
+    """Measure one version on what it answered.
+
+    Parameters
+    ----------
+    decisions
+        Of this version, a customer's first of a day, their horizon within the record; at least one.
+        Those for an instant before the test cutoff are left out: the version was trained on what came of them.
+    thresholds
+        Of `least_customers` different customers the outcome must be known, and of a tenth of that number either one.
+    """
+    unseen = [decision for decision in decisions if decision.answered_at >= promise.test_cutoff]
+    rows = labelled_answers(lake, task, unseen)
+    needed, found, counted = _enough(task, rows, thresholds.least_customers)
+    estimates: Mapping[str, Estimate] = {}
+    if found >= needed:
+        estimates = estimate_all(
+            task.kind, rows["label"], {MODEL: rows["score"]}, draws=DRAWS, seed=seed,
+            clusters=rows["customer_id"].tolist(),
+        )[MODEL]  # fmt: skip
+    return Performance(
+        model=decisions[0].model,
+        version=promise.version,
+        gate_metric=task.gate_metric,
+        kind=task.kind,
+        customers=rows["customer_id"].nunique(),
+        answers=len(rows),
+        estimates=estimates,
+        promised=promise.estimates,
+        tolerated_loss=thresholds.tolerated_loss,
+        needed=needed,
+        found=found,
+        counted=counted,
+    )
+
+
+def labelled_answers(lake: Lake, task: Task, decisions: Sequence[Decision]) -> pd.DataFrame:
+    """Build one row per decision of one version: customer_id, cutoff (the instant of the answer), score, label."""
+    if not decisions:
+        return pd.DataFrame({"customer_id": [], "cutoff": [], "score": [], "label": []})
+    told = pd.DataFrame(
+        {
+            "customer_id": [decision.customer_id for decision in decisions],
+            "cutoff": pd.to_datetime([decision.answered_at for decision in decisions], utc=True).as_unit("us"),
+            "score": [decision.score for decision in decisions],
+        }
+    )
+    labels = label_rows(lake, task, told, horizon_days=decisions[0].horizon_days)
+    labels["cutoff"] = pd.to_datetime(labels["cutoff"], utc=True).dt.as_unit("us")
+    return told.merge(labels, on=["customer_id", "cutoff"], validate="one_to_one")
+
+
+def _enough(task: Task, rows: pd.DataFrame, least_customers: int) -> tuple[int, int, str]:
+    """Return how much is needed, how much there is, and of what: customers first, then the rarer outcome."""
+    customers = rows["customer_id"].nunique()
+    if customers < least_customers or task.kind != "probability":
+        return least_customers, customers, "customers"
+    of_each = [rows.loc[rows["label"] == outcome, "customer_id"].nunique() for outcome in (0, 1)]
+    return round(least_customers * LEAST_OF_EACH_OUTCOME), min(of_each), "customers of the rarer outcome"
