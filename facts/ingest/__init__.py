@@ -115,7 +115,8 @@ def _check_all(delivery: Delivery, connection: Backend) -> dict[str, Checked]:
         table = delivery.tables[name]
         if missing := [column for column in contract.columns if column not in table.columns]:
             raise MissingColumns(f"table {name!r} of {delivery.shop.source}", missing, known=list(table.columns))
-        rows = table.cast(dict(contract.columns))
+        also = {column: kind for column, kind in contract.also.items() if column in table.columns}
+        rows = table.cast({**contract.columns, **also})
         checked[name] = check(contract, rows, {n: c.rows for n, c in checked.items()}, connection)
     return checked
 

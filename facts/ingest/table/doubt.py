@@ -52,7 +52,7 @@ def _misfit(parsed: Parsed, fact: str, found: Any, connection: Backend) -> BadFi
     return BadFile(
         f"{parsed.staged.label}:{rows['line'][0]}",
         f"{rows['said'][0]}{more}",
-        advice=_number_advice(texts) if fact in NUMBERS else _time_advice(texts, parsed),
+        advice=_number_advice(texts) if fact in NUMBERS else _time_advice(texts, fact, parsed),
     )
 
 
@@ -76,8 +76,10 @@ def _number_advice(texts: list[str]) -> str:
     return "look at [numbers], and at the column that is named"
 
 
-def _time_advice(texts: list[str], parsed: Parsed) -> str:
+def _time_advice(texts: list[str], fact: str, parsed: Parsed) -> str:
     fitting = [form for form in time_formats(texts) if form not in parsed.mapping.time.formats]
+    if not fitting and fact == "cancelled_at":
+        return "name a column that says when as cancelled_at; one that says only whether is columns.status"
     if not fitting:
         return "look at format under [time] and at the column that is named"
     also = f" (so does {fitting[1]!r}: look at days above 12)" if len(fitting) > 1 else ""

@@ -17,7 +17,8 @@ ALWAYS = ("source_line", "customer_id", "ordered_at", "has_hours", "time_said", 
 ORDER_FACTS = ("status", "currency", *OF_ORDER)
 ONE_CUSTOMER, ONE_FILE = "an order has one customer", "an order stands in one file"
 GIVEN_ONCE = (
-    "source_line", "customer_id", "ordered_at", "has_hours", "received_at", "refunded_at", "store_id", "kind",
+    "source_line", "customer_id", "ordered_at", "has_hours", "received_at", "cancelled_at", "refunded_at",
+    "store_id", "kind",
     "order_discount_amount", "order_refunded_amount", "order_said", "order_rule", "time_said", "time_rule",
 )  # fmt: skip
 
@@ -137,8 +138,8 @@ def _as_orders(heads: Table, mapping: Mapping, *, has_hours: bool) -> Table:
             local_weekday=wall.day_of_week.index().cast("int8"),
             local_hour=hour.cast("int8"),
         )
-        .select(*ORDERS.columns, *SAID)
-        .cast({**ORDERS.columns, **SAID})
+        .select(*ORDERS.columns, *ORDERS.also, *SAID)
+        .cast({**ORDERS.columns, **ORDERS.also, **SAID})
     )
 
 

@@ -25,7 +25,7 @@ NUMBERS = (
     "unit_count", "unit_price", "gross_amount", "discount_amount", "net_amount", "coupon_amount",
     "refunded_amount", "refunded_count", "order_discount_amount", "order_refunded_amount",
 )  # fmt: skip
-TIMES = ("ordered_at", "received_at", "refunded_at")
+TIMES = ("ordered_at", "received_at", "cancelled_at", "refunded_at")
 FAR = timedelta(days=1)  # clocks differ, and a day's orders may stand at its end
 SHOWN_CHARACTERS = 60
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import ibis
 from ibis.expr.types import BooleanValue, Table, Value
 
-from facts.contracts import MONEY
+from facts.contracts import INSTANT, MONEY
 from facts.ingest.table.mapping import Column, Mapping
 from facts.ingest.table.parsing import Parsed, shown
 from facts.ingest.table.staging import LINE, RAGGED
@@ -25,7 +25,7 @@ OF_LINE = (
     "unit_count", "unit_price", "gross_amount", "discount_amount", "net_amount", "coupon_amount",
     "refunded_amount", "refunded_count",
 )  # fmt: skip
-OF_ORDER = ("received_at", "refunded_at", "order_discount_amount", "order_refunded_amount")
+OF_ORDER = ("received_at", "cancelled_at", "refunded_at", "order_discount_amount", "order_refunded_amount")
 PRODUCT = ("product_id", "product_name", "category", "department", "brand", "size")
 
 Problem = tuple[str, Value]  # the rule, and the sentence (null where it is kept)
@@ -47,6 +47,7 @@ def read_rows(parsed: Parsed, *, file_number: int) -> Table:
         ordered_at=parsed.value("ordered_at"),
         has_hours=table["has_hours"],
         received_at=parsed.value("received_at"),
+        cancelled_at=_cancelled_at(parsed),
         refunded_at=parsed.value("refunded_at"),
         store_id=parsed.text("store_id"),
         kind=_kind(parsed),
@@ -107,13 +108,24 @@ def _lacking(rows: Table) -> list[Problem]:
 
 
 def _kind(parsed: Parsed) -> Value:
+    otherwise = _kind_otherwise(parsed)
+    return ibis.ifelse(parsed.text("cancelled_at").notnull(), "cancelled", otherwise)
+
+
+def _cancelled_at(parsed: Parsed) -> Value:
+    """Return when a sale became a cancelled order; what was a return before it is told as cancelled from the start."""
+    is_return = _kind_otherwise(parsed).isin(["return"]).fill_null(False)  # noqa: FBT003
+    return ibis.ifelse(is_return, ibis.null(INSTANT), parsed.value("cancelled_at"))
+
+
+def _kind_otherwise(parsed: Parsed) -> Value:
+    """Return the kind of an order that was not cancelled; null where nothing but the sign says it."""
     kinds = parsed.mapping.kinds
     order_id, status = parsed.text("order_id"), parsed.text("status").lower()
     prefixed = [(order_id.startswith(prefix), kind) for prefix, kind in _longest_first(kinds.prefix.items())]
     named = [(status == name.lower(), kind) for name, kind in kinds.status.items()]
     other = [(status.notnull(), kinds.other_status)] if kinds.other_status else []
-    cancelled = [(parsed.text("cancelled_at").notnull(), "cancelled")] if parsed.has("cancelled_at") else []
-    branches = [*cancelled, *prefixed, *named, *other]
+    branches = [*prefixed, *named, *other]
     return ibis.cases(*branches, else_=ibis.null("string")) if branches else ibis.null("string")
 
 
