@@ -159,6 +159,25 @@ class TestReturnsAndCancellations:
         back = [row for row in rows(delivery, "order_lines", "order_id", "unit_count", "net_amount") if "/" in row[0]]
         assert back == [("1/return", -1, Decimal("-1.5"))]
 
+    @pytest.mark.parametrize("is_newest_first", [False, True])
+    def test_goods_come_back_when_their_row_says(self, tmp_path, is_newest_first):
+        head, *lines = [*SMALL.splitlines(), "1,ann,2024-02-10 10:30:00,milk,-1,1.50"]
+        text = "\n".join([head, *(reversed(lines) if is_newest_first else lines)]) + "\n"
+        delivery = deliver(tmp_path, text, LINES)
+        found = {row[0]: row[1:] for row in rows(delivery, "orders", "order_id", "ordered_at", "local_on")}
+        assert found["1"] == (datetime(2024, 1, 5, 9, 30, tzinfo=UTC), date(2024, 1, 5))
+        assert found["1/return"] == (datetime(2024, 2, 10, 9, 30, tzinfo=UTC), date(2024, 2, 10))
+
+    def test_goods_that_came_back_are_not_known_before(self, tmp_path):
+        text = "Order,Customer,Date,Product,Quantity,Price,Seen\n"
+        text += "1,ann,2024-01-05,a,2,1,2024-01-06\n1,ann,2024-02-10,a,-1,1,2024-01-06\n"
+        text += "2,ann,2024-01-05,a,2,1,2024-01-06\n2,,,a,-1,1,\n"
+        _done, stored = store(tmp_path, deliver(tmp_path, text, told(LINES, columns={"received_at": "Seen"})))
+        seen = {row["order_id"]: row["received_at"] for row in stored["orders"]}
+        told_at = datetime(2024, 1, 5, 23, tzinfo=UTC)
+        back_at = datetime(2024, 2, 9, 23, tzinfo=UTC)
+        assert seen == {"1": told_at, "1/return": back_at, "2": told_at, "2/return": told_at}
+
     def test_negative_rows_can_be_refused(self, tmp_path):
         text = SMALL + "1,ann,2024-01-05 10:30:00,milk,-1,1.50\n"
         _done, stored = store(tmp_path, deliver(tmp_path, text, told(LINES, kinds={"negative": "refuse"})))
