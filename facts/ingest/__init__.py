@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -11,7 +11,7 @@ import ibis
 
 from facts.carries import carries
 from facts.contracts import FACTS, QUARANTINE, Checked, check
-from facts.errors import DeliveryRefused, GateFailed, MissingColumns, UnknownName
+from facts.errors import DeliveryRefused, GateFailed, MissingColumns, UnknownName, counted
 from facts.ingest import complete_journey
 from facts.ingest.delivery import Delivery
 from facts.lake import Lake, Shop, Stored
@@ -100,13 +100,22 @@ def ingest(
             stored=stored,
             breaches={(name, *key): n for name, c in checked.items() for key, n in c.breaches.items()},
             orders=merged.orders,
-            notes=delivery.notes,
+            notes=(*delivery.notes, *_replaced(delivery, merged)),
         )
 
 
 def now(shop: Shop) -> datetime:
     """Return when something reaches the shop now; at a recorded shop, just before the instant its clock stands at."""
     return datetime.now(UTC) if shop.clock == "wall" else shop.observed_until - timedelta(microseconds=1)
+
+
+def _replaced(delivery: Delivery, merged: Merged) -> Iterator[str]:
+    count = merged.orders["corrected"]
+    if delivery.ids_made_of is not None and count:
+        yield (
+            f"{counted(count, 'order')} took the place of what was known of the same {delivery.ids_made_of}: without "
+            "order ids nothing else tells orders apart, so deliver whole days, or name columns.order_id"
+        )
 
 
 def _check_all(delivery: Delivery, connection: Backend) -> dict[str, Checked]:

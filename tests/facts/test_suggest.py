@@ -84,6 +84,11 @@ class TestWhatCannotBeDecided:
         said = self.undecided(tmp_path, "customer,date,total\nann,2024-01-31,1.500\nbob,2024-01-31,2.250\n")
         assert "numbers.decimal: 1.500 may be thousands or have three decimals" in said
 
+    @pytest.mark.parametrize(("order", "is_said"), [("", False), ("order,", True)])
+    def test_without_order_ids_files_must_hold_whole_days(self, tmp_path, order, is_said):
+        text = f"{order}customer,date,total\n{order and '1,'}ann,2024-01-31,1.50\n"
+        assert ("a file must hold whole days" not in suggest(write(tmp_path / "o.csv", text)).text) == is_said
+
     def test_two_currencies(self, tmp_path):
         said = self.undecided(tmp_path, "customer,date,total,currency\nann,2024-01-31,1,EUR\nbob,2024-01-31,2,USD\n")
         assert "orders are in EUR, USD" in said

@@ -135,6 +135,9 @@ def _deliver(rows: Table, heads: Table, mapping: Mapping, found: _Found, staged:
         },
         notes=tuple(_notes(mapping, found, staged)),
         tolerated=(CUSTOMER_RULE,) if mapping.customers.missing == "set_aside" else (),
+        ids_made_of=None
+        if "order_id" in mapping.columns.told
+        else f"customer and {'time' if found.has_hours else 'day'}",
     )
 
 

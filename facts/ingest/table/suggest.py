@@ -22,6 +22,10 @@ STATUS_WORDS = {
     "return": ("returned", "retour"),
     "sale": ("paid", "complete", "ship", "deliver", "process", "closed", "fulfil", "done", "bezahlt", "versendet"),
 }
+WITHOUT_IDS = (
+    "without order ids, orders are told apart by customer and time: a file must hold whole days, as what a later file "
+    "says of the same customer and time takes the place of what was known"
+)
 GROUPS = ("group", "gruppe", "grupo", "groupe")
 MOST_STATUSES = 20
 MOST_STARTS = 5
@@ -144,6 +148,7 @@ def _file(draft: _Draft, sample: Sample, roles: Roles) -> None:
     ids = sample.texts(roles.columns["order_id"]) if "order_id" in roles.columns else []
     if not ids:
         draft.set("row", "order", "no column looks like an order id: each row is taken to be an order")
+        draft.lines.append(f"# {WITHOUT_IDS}")
     elif len(set(ids)) < len(ids):
         draft.set("row", "line", "order ids repeat: a row is a line of an order")
     else:
