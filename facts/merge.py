@@ -199,10 +199,16 @@ def _unchanged(known: Mapping[str, Table], told: Mapping[str, Table]) -> Table:
 
 
 def _marks(orders: Table, lines: Table) -> Table:
-    """Return one row per order that stands for all it says: two hashes of 64 bits, and how many lines it has."""
+    """Return one row per order that stands for all it says: two hashes of 64 bits, and how many lines it has.
+
+    A line is what it says, not its number: the same lines in another order are the same. Equal lines count each.
+    """
     heads = orders.select("order_id", head=_hash(orders, but=NOT_SAID))
-    bodies = lines.mutate(mark=_hash(lines, but=("order_id", "version"))).group_by("order_id")
-    whole = heads.left_join(bodies.agg(line_count=_.count(), body=_.mark.bit_xor()), "order_id").drop("order_id_right")
+    marked = lines.select("order_id", mark=_hash(lines, but=("order_id", "version", "line_number")))
+    kinds = marked.group_by("order_id", "mark").agg(times=_.count())
+    kinds = kinds.mutate(mark=ibis.struct({"mark": kinds.mark, "times": kinds.times}).hash())
+    bodies = kinds.group_by("order_id").agg(line_count=_.times.sum(), body=_.mark.bit_xor())
+    whole = heads.left_join(bodies, "order_id").drop("order_id_right")
     return whole.mutate(line_count=_.line_count.fill_null(0), body=_.body.fill_null(0))
 
 

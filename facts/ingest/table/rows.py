@@ -28,6 +28,8 @@ OF_LINE = (
 OF_ORDER = ("received_at", "cancelled_at", "refunded_at", "order_discount_amount", "order_refunded_amount")
 PRODUCT = ("product_id", "product_name", "category", "department", "brand", "size")
 
+CONTENT = ("gross_amount", "discount_amount", "coupon_amount", "product_id", "unit_count")
+
 Problem = tuple[str, Value]  # the rule, and the sentence (null where it is kept)
 
 
@@ -66,8 +68,8 @@ def read_rows(parsed: Parsed, *, file_number: int) -> Table:
 def with_order_ids(rows: Table, mapping: Mapping) -> Table:
     """Return the rows with an id for every order: the file's, else one made of the customer and the time.
 
-    Where a row is an order and a customer has several at one time, they are numbered in the order of the file.
-    `id_said` says why a row has no id that can be used, beside the rule that it breaks.
+    Where a row is an order and a customer has several at one time, they are numbered by their content: a later file may
+    have them in another order. `id_said` says why a row has no id that can be used, beside the rule that it breaks.
     """
     nothing = ibis.null("string")
     if "order_id" in mapping.columns.told:
@@ -79,10 +81,16 @@ def with_order_ids(rows: Table, mapping: Mapping) -> Table:
     if mapping.file.row == "line":
         return rows.mutate(order_id=made)
     rows = rows.mutate(made=made)
-    again = ibis.row_number().over(ibis.window(group_by=[rows.customer_id, rows.ordered_at], order_by=rows.place)) + 1
+    peers = [rows.customer_id, rows.ordered_at]
+    again = ibis.row_number().over(ibis.window(group_by=peers, order_by=by_content(rows))) + 1
     numbered = rows.mutate(again=again)
     suffix = ibis.ifelse(numbered.again > 1, ibis.literal("/") + numbered.again.cast("string"), "")
     return numbered.mutate(order_id=numbered.made + suffix).drop("made", "again")
+
+
+def by_content(rows: Table) -> list[Value]:
+    """Return what puts rows into an order that does not hang on where they stand, the largest amount first."""
+    return [rows.net_amount.desc(), *(rows[name] for name in CONTENT), rows.place]
 
 
 def _with_repeats(rows: Table) -> Table:
