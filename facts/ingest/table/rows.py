@@ -30,7 +30,7 @@ PRODUCT = ("product_id", "product_name", "category", "department", "brand", "siz
 
 CONTENT = ("gross_amount", "discount_amount", "coupon_amount", "product_id", "unit_count")
 
-Problem = tuple[str, Value]  # the rule, and the sentence (null where it is kept)
+Problem = tuple[str | Value, Value]  # the rule, and the sentence (null where it is kept)
 
 
 def read_rows(parsed: Parsed, *, file_number: int) -> Table:
@@ -207,7 +207,9 @@ def _noun(fact: str) -> str:
 
 
 def _read(fact: str, noun: str, parsed: Parsed) -> Problem:
-    return f"{fact} is a {noun} as the mapping says", parsed.problem(fact)
+    unread = f"{fact} is a {noun} as the mapping says"
+    rule = ibis.ifelse(parsed.is_outside(fact), f"{fact} is between time.earliest and the delivery", unread)
+    return (rule if noun == "date" else unread), parsed.problem(fact)
 
 
 def _first(what: str, problems: list[Problem]) -> dict[str, Value]:

@@ -223,7 +223,8 @@ def _columns(draft: _Draft, sample: Sample, roles: Roles) -> None:
         draft.ask("columns.net_amount", why)
     for fact in [fact for fact in WORDS if fact in roles.columns]:
         _column(draft, sample, roles, fact)
-    used = {*roles.columns.values(), *_group(draft, sample, roles)}
+    told = {name for fact, name in roles.columns.items() if fact not in _unusable(roles)}
+    used = {*told, *_group(draft, sample, roles)}
     if left := [name for name in sample.names if name not in used]:
         draft.lines.append(f"# not used: {_listed(left)}")
 
