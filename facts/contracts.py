@@ -2,8 +2,9 @@
 
 Facts carry two times: when it happened (`ordered_at`, `occurred_at`) and when we learned of it (`received_at`, never
 before the first; missing where the source does not say). What was known at an instant is what had been received before
-it. A delivered table may also carry `source_line`, the place where the row stood, and `unreadable`, what could not be
-read of it (a sentence) with `unreadable_rule`, the rule that breaks: they go with the row into quarantine.
+it. A delivered table may also carry what its contract names under `also`; and `source_line`, the place where the row
+stood, and `unreadable`, what could not be read of it (a sentence) with `unreadable_rule`, the rule that breaks: they go
+with the row into quarantine.
 
 Money is a decimal with four places, so that sums are exact, in any order and on any engine.
 """
@@ -12,7 +13,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import ibis
@@ -46,13 +47,17 @@ class Rule:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contract:
-    """One table: grain, key, columns with types, rules in the order in which they are tried."""
+    """One table: grain, key, columns with types, rules in the order in which they are tried.
+
+    `also` are columns that a source may deliver beside them: the merge uses them up, and the lake does not have them.
+    """
 
     name: str
     grain: str
     key: tuple[str, ...]
     columns: Mapping[str, str]
     rules: tuple[Rule, ...]
+    also: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def schema(self) -> ibis.Schema:
@@ -156,6 +161,7 @@ ORDERS = Contract(
         _received_after("ordered_at"),
         _known_in("customer_id", "customers"),
     ),
+    also={"cancelled_at": INSTANT},  # of a cancelled order: when that became known; up to then it was a sale
 )
 
 ORDER_LINES = Contract(
@@ -277,7 +283,8 @@ def check(contract: Contract, rows: Table, others: Mapping[str, Table], connecti
     contract
         What is asked of it; a repeated key breaks its last rule, the first of the rows stays.
     rows
-        The table as the source gave it, in the contract's columns and perhaps `source_line` and what is unreadable.
+        The table as the source gave it, in the contract's columns and perhaps `also`, `source_line` and what is
+        unreadable.
     others
         The checked tables before it, by name.
     connection
@@ -295,7 +302,9 @@ def check(contract: Contract, rows: Table, others: Mapping[str, Table], connecti
         row=ibis.struct({name: verdict[name].cast("string") for name in told}).cast("json").cast("string"),
     )
     return Checked(
-        rows=verdict.filter(_.broken.isnull()).select(columns).cast(contract.schema),
+        rows=verdict.filter(_.broken.isnull())
+        .select(*columns, *(name for name in contract.also if name in rows.columns))
+        .cast(dict(contract.columns)),
         quarantined=quarantined,
         received_count=int(judged.count().execute()),
         breaches=_count_breaches(contract, verdict),

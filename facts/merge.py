@@ -1,7 +1,9 @@
 """What the lake knows and what a delivery says, made one: nothing twice, and nothing that was known is forgotten.
 
 An order keeps every version of it that was ever known. A version is known from its `received_at` until its
-`superseded_at`; both stand beside the contract's columns, with the number of the version.
+`superseded_at`; both stand beside the contract's columns, with the number of the version. An order that is first heard
+of after it was cancelled has two versions where the source says when that was: the sale until then, and the
+cancellation.
 """
 
 from __future__ import annotations
@@ -23,6 +25,13 @@ if TYPE_CHECKING:
 Mode = Literal["append", "replace"]
 VERSION = {"version": "int32"}
 TOUCHED = "touched"
+NOT_SAID = (
+    "order_id",
+    "received_at",
+    "cancelled_at",
+    "version",
+    "superseded_at",
+)  # of an order; all else is its content
 TOUCHED_SCHEMA = {"commit": "int32", "customer_id": "string", "known_from": INSTANT}
 LAKE_COLUMNS: Mapping[str, Mapping[str, str]] = {name: contract.columns for name, contract in FACTS.items()} | {
     "orders": {**ORDERS.columns, **VERSION, "superseded_at": INSTANT},
@@ -54,21 +63,18 @@ class Merged:
 
 def begin(told: Mapping[str, Table]) -> Merged:
     """Return the tables of a first delivery: first versions, received when they happened where the source is silent."""
-    orders = told["orders"].mutate(
-        received_at=_.received_at.fill_null(_.ordered_at),
-        version=ibis.literal(0, "int32"),
-        superseded_at=ibis.null(INSTANT),
-    )
+    fresh = _with_cancelled_at(told["orders"]).mutate(received_at=_.received_at.fill_null(_.ordered_at), version=0)
+    orders = _from_the_sale(fresh)
     tables = dict(told) | {
         "orders": orders,
-        "order_lines": told["order_lines"].mutate(version=ibis.literal(0, "int32")),
+        "order_lines": _of_first_versions(told["order_lines"], orders),
         "events": told["events"].mutate(received_at=_.received_at.fill_null(_.occurred_at)),
     }
     nobody = ibis.memtable({"customer_id": [], "known_from": []}).cast({"customer_id": "string", "known_from": INSTANT})
     return Merged(
         tables=_in_order(tables),
         touched=nobody,
-        orders={"new": _count(orders), "corrected": 0, "unchanged": 0, "ended": 0},
+        orders={"new": _count(told["orders"]), "corrected": 0, "unchanged": 0, "ended": 0},
     )
 
 
@@ -79,7 +85,7 @@ def merge(
 
     An order is taken whole, its lines with it: the same content changes nothing, other content is its next version. An
     order that happened before the end of the former record and was not in it is late: it is received now, where the
-    source does not say when.
+    source does not say when. A cancellation that the source dates is received at its date.
 
     Parameters
     ----------
@@ -130,24 +136,59 @@ def _in_order(tables: Mapping[str, Table]) -> dict[str, Table]:
 
 
 def _versions(known: Mapping[str, Table], told: Mapping[str, Table], moment: Moment) -> Table:
-    """Return the delivered orders that are new or say something else, each with its version and when it is known."""
+    """Return the versions of delivered orders that are new or say something else, and from when to when each is known.
+
+    `change` says of the last version of each order what it is to the lake.
+    """
     same = _unchanged(known, told)
     last = (
         known["orders"]
         .group_by("order_id")
         .agg(last=_.version.max(), last_known_at=ibis.greatest(_.received_at.max(), _.superseded_at.max()))
     )
-    fresh = told["orders"].anti_join(same, "order_id").left_join(last, "order_id").drop("order_id_right")
+    fresh = (
+        _with_cancelled_at(told["orders"])
+        .anti_join(same, "order_id")
+        .left_join(last, "order_id")
+        .drop("order_id_right")
+    )
     at = ibis.greatest(ibis.literal(moment.at, INSTANT), _.ordered_at)  # nothing is received before it happens
     late = at if moment.former_until is None else ibis.ifelse(_.ordered_at < moment.former_until, at, _.ordered_at)
     first = _.received_at.fill_null(late)
     after = ibis.greatest(at, _.last_known_at + ibis.interval(microseconds=1))
-    again = ibis.ifelse(_.received_at > _.last_known_at, _.received_at, after)
-    return fresh.mutate(
-        received_at=ibis.ifelse(_["last"].isnull(), first, again),
-        version=ibis.coalesce(_["last"] + 1, 0).cast("int32"),
-        change=ibis.cases((_["last"].isnull(), "new"), else_="corrected"),
-    ).select(*ORDERS.columns, "version", "change")
+    said = ibis.greatest(_.received_at, _.cancelled_at)
+    again = ibis.ifelse(said > _.last_known_at, said, after)
+    corrected = fresh.filter(_["last"].notnull()).mutate(
+        received_at=again, version=_["last"] + 1, superseded_at=ibis.null(INSTANT), change=ibis.literal("corrected")
+    )
+    new = _from_the_sale(fresh.filter(_["last"].isnull()).mutate(received_at=first, version=0))
+    new = new.mutate(change=ibis.ifelse(_.superseded_at.isnull(), "new", None))
+    columns = [*ORDERS.columns, "version", "superseded_at", "change"]
+    return ibis.union(*[part.select(columns).cast({"version": "int32"}) for part in (new, corrected)])
+
+
+def _from_the_sale(fresh: Table) -> Table:
+    """Return the versions of orders that were not known: of one that was cancelled later, first the sale until then."""
+    is_later = (fresh.cancelled_at > fresh.received_at).fill_null(False)  # noqa: FBT003
+    sales = fresh.filter(is_later).mutate(kind=ibis.literal("sale"), superseded_at=_.cancelled_at)
+    last = fresh.mutate(
+        received_at=ibis.ifelse(is_later, _.cancelled_at, _.received_at),
+        version=ibis.ifelse(is_later, _.version + 1, _.version),
+        superseded_at=ibis.null(INSTANT),
+    )
+    columns = [*ORDERS.columns, "version", "superseded_at"]
+    return ibis.union(*[part.select(columns).cast(dict(LAKE_COLUMNS["orders"])) for part in (sales, last)])
+
+
+def _with_cancelled_at(orders: Table) -> Table:
+    if "cancelled_at" not in orders.columns:
+        return orders.mutate(cancelled_at=ibis.null(INSTANT))
+    return orders.mutate(cancelled_at=ibis.ifelse(_.kind == "cancelled", _.cancelled_at, None))
+
+
+def _of_first_versions(lines: Table, orders: Table) -> Table:
+    again = lines.semi_join(orders.filter(_.version == 1), "order_id")
+    return ibis.union(*[rows.mutate(version=ibis.literal(n, "int32")) for n, rows in enumerate((lines, again))])
 
 
 def _unchanged(known: Mapping[str, Table], told: Mapping[str, Table]) -> Table:
@@ -158,10 +199,16 @@ def _unchanged(known: Mapping[str, Table], told: Mapping[str, Table]) -> Table:
 
 
 def _marks(orders: Table, lines: Table) -> Table:
-    """Return one row per order that stands for all it says: two hashes of 64 bits, and how many lines it has."""
-    heads = orders.select("order_id", head=_hash(orders, but=("order_id", "received_at", "version", "superseded_at")))
-    bodies = lines.mutate(mark=_hash(lines, but=("order_id", "version"))).group_by("order_id")
-    whole = heads.left_join(bodies.agg(line_count=_.count(), body=_.mark.bit_xor()), "order_id").drop("order_id_right")
+    """Return one row per order that stands for all it says: two hashes of 64 bits, and how many lines it has.
+
+    A line is what it says, not its number: the same lines in another order are the same. Equal lines count each.
+    """
+    heads = orders.select("order_id", head=_hash(orders, but=NOT_SAID))
+    marked = lines.select("order_id", mark=_hash(lines, but=("order_id", "version", "line_number")))
+    kinds = marked.group_by("order_id", "mark").agg(times=_.count())
+    kinds = kinds.mutate(mark=ibis.struct({"mark": kinds.mark, "times": kinds.times}).hash())
+    bodies = kinds.group_by("order_id").agg(line_count=_.times.sum(), body=_.mark.bit_xor())
+    whole = heads.left_join(bodies, "order_id").drop("order_id_right")
     return whole.mutate(line_count=_.line_count.fill_null(0), body=_.body.fill_null(0))
 
 
@@ -184,9 +231,8 @@ def _ended(orders: Table, told: Table, versions: Table, moment: Moment, *, mode:
 def _with_versions(orders: Table, versions: Table, ended: Table) -> Table:
     known = orders.left_join(ended, ["order_id", "version"]).drop("order_id_right", "version_right")
     known = known.mutate(superseded_at=ibis.coalesce(_.superseded_at, _.ends_at))
-    arrived = versions.mutate(superseded_at=ibis.null(INSTANT))
     columns = list(LAKE_COLUMNS["orders"])
-    return ibis.union(known.select(columns), arrived.select(columns))
+    return ibis.union(known.select(columns), versions.select(columns))
 
 
 def _new_events(known: Table, told: Table, moment: Moment) -> Table:
@@ -207,7 +253,7 @@ def _buyers_of(products: Table, known: Mapping[str, Table]) -> Table:
 
 
 def _counts(versions: Table, ended: Table, told: Table) -> dict[str, int]:
-    found = versions.group_by("change").agg(n=_.count()).execute()
+    found = versions.filter(_.change.notnull()).group_by("change").agg(n=_.count()).execute()
     counts = {"new": 0, "corrected": 0} | {str(change): int(n) for change, n in found.itertuples(index=False)}
     return counts | {
         "unchanged": _count(told) - sum(counts.values()),

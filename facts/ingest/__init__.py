@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -11,7 +11,7 @@ import ibis
 
 from facts.carries import carries
 from facts.contracts import FACTS, QUARANTINE, Checked, check
-from facts.errors import DeliveryRefused, GateFailed, MissingColumns, UnknownName
+from facts.errors import DeliveryRefused, GateFailed, MissingColumns, UnknownName, counted
 from facts.ingest import complete_journey
 from facts.ingest.delivery import Delivery
 from facts.lake import Lake, Shop, Stored
@@ -100,7 +100,7 @@ def ingest(
             stored=stored,
             breaches={(name, *key): n for name, c in checked.items() for key, n in c.breaches.items()},
             orders=merged.orders,
-            notes=delivery.notes,
+            notes=(*delivery.notes, *_replaced(delivery, merged)),
         )
 
 
@@ -109,13 +109,23 @@ def now(shop: Shop) -> datetime:
     return datetime.now(UTC) if shop.clock == "wall" else shop.observed_until - timedelta(microseconds=1)
 
 
+def _replaced(delivery: Delivery, merged: Merged) -> Iterator[str]:
+    count = merged.orders["corrected"]
+    if delivery.ids_made_of is not None and count:
+        yield (
+            f"{counted(count, 'order')} took the place of what was known of the same {delivery.ids_made_of}: without "
+            "order ids nothing else tells orders apart, so deliver whole days, or name columns.order_id"
+        )
+
+
 def _check_all(delivery: Delivery, connection: Backend) -> dict[str, Checked]:
     checked: dict[str, Checked] = {}
     for name, contract in FACTS.items():
         table = delivery.tables[name]
         if missing := [column for column in contract.columns if column not in table.columns]:
             raise MissingColumns(f"table {name!r} of {delivery.shop.source}", missing, known=list(table.columns))
-        rows = table.cast(dict(contract.columns))
+        also = {column: kind for column, kind in contract.also.items() if column in table.columns}
+        rows = table.cast({**contract.columns, **also})
         checked[name] = check(contract, rows, {n: c.rows for n, c in checked.items()}, connection)
     return checked
 

@@ -62,8 +62,9 @@ class Told:
 
     @property
     def content(self) -> Told:
-        """What it says, but for when it was received."""
-        return replace(self, received_at=None, product=self.product if self.nets else None)
+        """What it says, but for when it was received; lines say the same in any order."""
+        nets = tuple(sorted(self.nets))
+        return replace(self, received_at=None, nets=nets, product=self.product if self.nets else None)
 
 
 def rows_told(

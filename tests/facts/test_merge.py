@@ -102,7 +102,7 @@ def _as_told(head: dict[str, Any], lines: list[dict[str, Any]]) -> Told:
         customer=head["customer_id"],
         at=head["ordered_at"],
         kind=head["kind"],
-        nets=tuple(f"{line['net_amount']:.2f}" for line in lines),
+        nets=tuple(sorted(f"{line['net_amount']:.2f}" for line in lines)),
         product=lines[0]["product_id"] if lines else None,
     )
 

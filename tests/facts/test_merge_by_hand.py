@@ -69,9 +69,13 @@ class TestCorrections:
         done = tell(lake, *[replace(order, **change) for order, change in zip(MANY, OTHERWISE, strict=True)])
         assert done.orders == {"new": 0, "corrected": len(OTHERWISE), "unchanged": 0, "ended": 0}
 
-    def test_lines_in_another_order_are_another_order(self, lake):
+    def test_lines_in_another_order_are_the_same_order(self, lake):
         tell(lake, replace(CHANGED, nets=("1", "2")))
-        assert tell(lake, replace(CHANGED, nets=("2", "1")), day=13).orders["corrected"] == 1
+        assert tell(lake, replace(CHANGED, nets=("2", "1")), day=13).orders["unchanged"] == 1
+
+    def test_equal_lines_count_each(self, lake):
+        tell(lake, replace(CHANGED, nets=("1", "1")))
+        assert tell(lake, replace(CHANGED, nets=("1", "1", "1", "1")), day=13).orders["corrected"] == 1
 
     def test_the_source_is_believed_where_it_says_a_later_receipt_than_of_what_is_corrected(self, lake):
         said = [at(1), at(1, 1), at(11), at(15)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 
 import pyarrow as pa
@@ -19,6 +20,11 @@ BODY = (
     "19;;01.02.2024 08:00;milk;1;1,60 €;odd\n"
     "R20;ann@x.de;02.02.2024 08:00;milk;-1;1,60 €;paid\n"
 )
+
+
+def columns_of(names):
+    """Return a row for some columns: a brand where one is asked for, else numbers."""
+    return ",".join("Acme" if name == "brand" else "2" for name in names.split(","))
 
 
 def completed(text):
@@ -83,6 +89,20 @@ class TestWhatCannotBeDecided:
     def test_thousands_or_three_decimals(self, tmp_path):
         said = self.undecided(tmp_path, "customer,date,total\nann,2024-01-31,1.500\nbob,2024-01-31,2.250\n")
         assert "numbers.decimal: 1.500 may be thousands or have three decimals" in said
+
+    @pytest.mark.parametrize("columns", ["qty,price,total", "price,total", "qty,brand,total", "total,amount"])
+    def test_every_column_is_used_or_said_not_to_be(self, tmp_path, columns):
+        text = suggest(
+            write(tmp_path / "o.csv", f"customer,date,{columns}\nann,2024-01-31,{columns_of(columns)}\n")
+        ).text
+        used = set(tomllib.loads(text)["columns"].values())
+        (unused,) = [line for line in text.splitlines() if line.startswith("# not used: ")] or [""]
+        assert {name for name in columns.split(",") if name not in used} == set(re.findall("'(.+?)'", unused))
+
+    @pytest.mark.parametrize(("order", "is_said"), [("", False), ("order,", True)])
+    def test_without_order_ids_files_must_hold_whole_days(self, tmp_path, order, is_said):
+        text = f"{order}customer,date,total\n{order and '1,'}ann,2024-01-31,1.50\n"
+        assert ("a file must hold whole days" not in suggest(write(tmp_path / "o.csv", text)).text) == is_said
 
     def test_two_currencies(self, tmp_path):
         said = self.undecided(tmp_path, "customer,date,total,currency\nann,2024-01-31,1,EUR\nbob,2024-01-31,2,USD\n")

@@ -159,6 +159,25 @@ class TestReturnsAndCancellations:
         back = [row for row in rows(delivery, "order_lines", "order_id", "unit_count", "net_amount") if "/" in row[0]]
         assert back == [("1/return", -1, Decimal("-1.5"))]
 
+    @pytest.mark.parametrize("is_newest_first", [False, True])
+    def test_goods_come_back_when_their_row_says(self, tmp_path, is_newest_first):
+        head, *lines = [*SMALL.splitlines(), "1,ann,2024-02-10 10:30:00,milk,-1,1.50"]
+        text = "\n".join([head, *(reversed(lines) if is_newest_first else lines)]) + "\n"
+        delivery = deliver(tmp_path, text, LINES)
+        found = {row[0]: row[1:] for row in rows(delivery, "orders", "order_id", "ordered_at", "local_on")}
+        assert found["1"] == (datetime(2024, 1, 5, 9, 30, tzinfo=UTC), date(2024, 1, 5))
+        assert found["1/return"] == (datetime(2024, 2, 10, 9, 30, tzinfo=UTC), date(2024, 2, 10))
+
+    def test_goods_that_came_back_are_not_known_before(self, tmp_path):
+        text = "Order,Customer,Date,Product,Quantity,Price,Seen\n"
+        text += "1,ann,2024-01-05,a,2,1,2024-01-06\n1,ann,2024-02-10,a,-1,1,2024-01-06\n"
+        text += "2,ann,2024-01-05,a,2,1,2024-01-06\n2,,,a,-1,1,\n"
+        _done, stored = store(tmp_path, deliver(tmp_path, text, told(LINES, columns={"received_at": "Seen"})))
+        seen = {row["order_id"]: row["received_at"] for row in stored["orders"]}
+        told_at = datetime(2024, 1, 5, 23, tzinfo=UTC)
+        back_at = datetime(2024, 2, 9, 23, tzinfo=UTC)
+        assert seen == {"1": told_at, "1/return": back_at, "2": told_at, "2/return": told_at}
+
     def test_negative_rows_can_be_refused(self, tmp_path):
         text = SMALL + "1,ann,2024-01-05 10:30:00,milk,-1,1.50\n"
         _done, stored = store(tmp_path, deliver(tmp_path, text, told(LINES, kinds={"negative": "refuse"})))
@@ -278,6 +297,10 @@ class TestWhatCannotBeRead:
         assert delivery.shop.observed_until == datetime(2024, 1, 7, 23, tzinfo=UTC)
         _done, stored = store(tmp_path, delivery)
         assert len(stored["orders"]) == 2
+        assert {row["rule"] for row in stored["quarantine"]} == {"ordered_at is between time.earliest and the delivery"}
+        said = " ".join(row["row"] for row in stored["quarantine"])
+        assert "column 'Date' is '2204-01-05', after the delivery (2026-01-01)" in said
+        assert "'0020-01-05', not between time.earliest (1990-01-01) and the delivery" in said
 
 
 def test_ids_with_a_nul_are_set_aside_with_their_line(tmp_path):
@@ -322,6 +345,18 @@ class TestCustomersMissing:
         assert sum(n for (_table, rule, _kind), n in done.breaches.items() if rule == "customer_id is given") == (
             4 if row == "order" else 2
         )
+
+    @pytest.mark.parametrize(("rows_without", "said"), [(0, []), (1, ["1 row has"]), (2, ["2 rows have"])])
+    def test_a_row_whose_order_names_the_customer_elsewhere_is_not_without(self, tmp_path, rows_without, said):
+        text = SMALL + "2,,,tea,1,1\n" + "".join(f"{i},,2024-01-05,milk,1,1\n" for i in range(5, 5 + rows_without))
+        notes = deliver(tmp_path, text, told(LINES, customers={"missing": "set_aside"})).notes
+        expected = [f"{count} no customer: orders without one are set aside" for count in said]
+        assert [note for note in notes if "no customer" in note] == expected
+
+    def test_rows_that_no_id_can_be_made_for_are_without(self, tmp_path):
+        text = "Customer,Date,Total\nann,2024-01-05,1\n,2024-01-06,1\n"
+        mapping = told(ORDERS, file={"row": "line"}, customers={"missing": "set_aside"})
+        assert any(note.startswith("1 row has no customer") for note in deliver(tmp_path, text, mapping).notes)
 
     def test_refused_they_do(self, tmp_path):
         assert deliver(tmp_path, self.TEXT, LINES).tolerated == ()

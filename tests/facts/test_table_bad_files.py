@@ -164,11 +164,38 @@ class TestNumbers:
         sentence = refused(tmp_path, total(["1,234.50", "2,000.00", "3"]), ORDERS)
         assert 'set decimal = "." and thousands = ","' in sentence
 
+    @pytest.mark.parametrize(
+        "values", [["1,100", "2,300"], ["1,100", "20"], ["7", "8", "1,100"], ["1,100", "2,300", "-"]]
+    )
+    def test_what_may_be_thousands_is_said_with_what_each_reading_makes_of_it(self, tmp_path, values):
+        sentence = refused(tmp_path, total(values), ORDERS)
+        assert "'1,100', not a number with the decimal sign '.'" in sentence
+        assert sentence.endswith(
+            """; '1,100' may be 1100 (decimal = "." and thousands = ",") or 1.1 (decimal = "," and thousands = ""): """
+            "set under [numbers] which of them it is"
+        )
+
+    @pytest.mark.parametrize(("decimal", "thousands", "value"), [(".", ",", 1100), (",", "", 1.1)])
+    def test_either_reading_that_is_offered_reads_it(self, tmp_path, decimal, thousands, value):
+        numbers = {"decimal": decimal, "thousands": thousands}
+        delivery = deliver(tmp_path, total(["1,100", "20"]), told(ORDERS, numbers=numbers))
+        assert [float(net) for net in rows(delivery, "order_lines", "net_amount")] == [value, 20]
+
+    def test_what_other_numbers_of_the_column_tell_is_not_asked(self, tmp_path):
+        sentence = refused(tmp_path, total(["1,100", "20.50", "3.25"]), ORDERS)
+        assert sentence.endswith('set decimal = "." and thousands = "," under [numbers], which reads them')
+
+    def test_a_few_in_another_notation_are_set_aside(self, tmp_path):
+        _done, stored = store(tmp_path, deliver(tmp_path, total(["1,100", *["20"] * 30]), ORDERS))
+        assert {row["source_line"] for row in stored["quarantine"]} == {"orders.csv:2"}
+
     @pytest.mark.parametrize(("decimal", "values"), [(".", ["1.234", "2.500", "7"]), (",", ["1,234", "12,500"])])
     def test_what_may_be_thousands_is_not_read_silently(self, tmp_path, decimal, values):
         sentence = refused(tmp_path, total(values), told(ORDERS, numbers={"decimal": decimal}))
         assert f"orders.csv:2: column 'Total' is {values[0]!r}" in sentence
         assert "thousands, or three decimals" in sentence
+        assert f"{values[0]!r} may be 1.234 (" in sentence
+        assert " or 1234 (" in sentence
 
     @pytest.mark.parametrize(
         ("numbers", "expected"),

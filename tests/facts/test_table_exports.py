@@ -7,6 +7,7 @@ import io
 from datetime import UTC, date, datetime
 from decimal import Decimal
 
+import ibis
 import pytest
 
 from facts.ingest import ingest
@@ -230,8 +231,8 @@ class TestExportedAgain:
         for i, told_text in enumerate((first, text)):
             folder = tmp_path / str(i)
             folder.mkdir()
-            done = ingest(deliver(folder, told_text, mapping), lake, at=DELIVERED_AT)
-        return done.orders
+            self.done = ingest(deliver(folder, told_text, mapping), lake, at=DELIVERED_AT)
+        return self.done.orders
 
     def test_the_same_file_changes_nothing(self, tmp_path):
         assert self.again(tmp_path, self.TEXT) == {"new": 0, "corrected": 0, "unchanged": 2, "ended": 0}
@@ -251,3 +252,31 @@ class TestExportedAgain:
     def test_a_changed_line_is_the_orders_next_version(self, tmp_path):
         text = self.TEXT.replace("1,ann,2024-01-05 10:30,milk,2", "1,ann,2024-01-05 10:30,milk,3")
         assert self.again(tmp_path, text) == {"new": 0, "corrected": 1, "unchanged": 1, "ended": 0}
+
+    @pytest.mark.parametrize(("time", "same"), [("", "customer and day"), (" 10:30", "customer and time")])
+    def test_without_order_ids_what_was_replaced_is_said(self, tmp_path, time, same):
+        head = "Customer,Date,Total\n"
+        first, then = (f"{head}ann,2024-01-05{time},{total}\n" for total in (10, 20))
+        assert self.again(tmp_path, then, ORDERS, first)["corrected"] == 1
+        (said,) = (note for note in self.done.notes if "took the place" in note)
+        assert said.startswith(f"1 order took the place of what was known of the same {same}: without order ids ")
+        assert "deliver whole days" in said
+
+    def test_a_day_that_is_delivered_whole_loses_and_doubles_nothing(self, tmp_path):
+        first = "Customer,Date,Total\nann,2024-01-05,10\nbob,2024-01-05,10\n"
+        whole = first + "ann,2024-01-05,20\nann,2024-01-05,10\n"
+        self.again(tmp_path, whole, ORDERS, first)
+        assert self.totals(tmp_path) == {"ann": [10, 10, 20], "bob": [10]}
+
+    def test_with_order_ids_nothing_is_said_of_a_correction(self, tmp_path):
+        self.again(tmp_path, self.TEXT.replace("1.50", "1.60"))
+        assert not any("took the place" in note for note in self.done.notes)
+
+    def totals(self, tmp_path):
+        lake, found = Lake(tmp_path / "lake"), {}
+        with lake.connect() as connection:
+            orders = lake.table(connection, "orders").filter(ibis._.superseded_at.isnull())
+            lines = lake.table(connection, "order_lines").join(orders, ["order_id", "version"])
+            for row in lines.order_by("net_amount").to_pyarrow().to_pylist():
+                found.setdefault(row["customer_id"], []).append(row["net_amount"])
+        return found

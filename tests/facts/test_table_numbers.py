@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from facts.ingest.table.guess import NOTATIONS, notations
-from facts.ingest.table.numbers import Notation, is_number, read_number
+from facts.ingest.table.guess import NOTATIONS, notations, readings
+from facts.ingest.table.numbers import Notation, is_number, read_number, value_of
 
 ENGLISH, GERMAN = Notation(decimal=".", thousands=","), Notation(decimal=",", thousands=".")
 PLAIN, FRENCH, SWISS = (Notation(decimal=d, thousands=t) for d, t in ((".", ""), (",", " "), (".", "'")))
@@ -46,6 +46,7 @@ def written(value, notation):
 def test_what_is_written_in_a_notation_is_read_back(notation, values):
     texts = [written(value, notation) for value in values]
     assert read(ibis.duckdb.connect(), texts, notation) == values
+    assert [value_of(text, notation) for text in texts] == values
     assert notation in notations(texts)
 
 
@@ -55,9 +56,12 @@ def test_what_is_written_in_a_notation_is_read_back(notation, values):
     st.lists(TEXTS, min_size=1, max_size=50),
 )
 def test_the_engine_and_the_sample_agree_on_what_is_a_number(notation, texts):
-    assert [value is not None for value in read(ibis.duckdb.connect(), texts, notation)] == [
-        is_number(text, notation) for text in texts
-    ]
+    found = read(ibis.duckdb.connect(), texts, notation)
+    assert [value is not None for value in found] == [is_number(text, notation) for text in texts]
+    for value, text in zip(found, texts, strict=True):
+        told = value_of(text, notation)
+        assert (value is None) == (told is None)
+        assert told is None or abs(value - told) <= Decimal("0.00005")
 
 
 @pytest.mark.parametrize(
@@ -85,6 +89,7 @@ def test_the_engine_and_the_sample_agree_on_what_is_a_number(notation, texts):
 )
 def test_what_a_number_may_look_like(engine, text, notation, value):
     assert read(engine, [text], notation) == [Decimal(value)]
+    assert round(value_of(text, notation), 4) == Decimal(value)
 
 
 @pytest.mark.parametrize(
@@ -110,3 +115,21 @@ def test_what_a_number_may_look_like(engine, text, notation, value):
 )
 def test_what_is_no_number(engine, text, notation):
     assert read(engine, [text], notation) == [None]
+
+
+@pytest.mark.parametrize(
+    ("texts", "decimal", "expected"),
+    [
+        (["1,100", "2,300"], ".", [ENGLISH, Notation(decimal=",", thousands="")]),
+        (["1,100", "20.50"], ".", [ENGLISH]),
+        (["1,100", "20,50"], ".", [Notation(decimal=",", thousands="")]),
+        (["1.100", "20"], ",", [GERMAN, PLAIN]),
+        (["1 100", "3"], ".", [Notation(decimal=".", thousands=" ")]),
+        (["1 100", "3"], ",", [FRENCH]),
+        (["12.50", "n.v."], ".", [PLAIN]),
+        (["12.50", "1,5"], ".", []),
+        (["n.v."], ".", []),
+    ],
+)
+def test_every_way_to_read_some_texts_is_told_once(texts, decimal, expected):
+    assert readings(texts, decimal=decimal) == expected

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from datetime import datetime
+from decimal import Decimal
 
 from facts.ingest.table.mapping import ISO, UNIX, UNIX_MS
-from facts.ingest.table.numbers import Notation, is_number
+from facts.ingest.table.numbers import Notation, is_number, value_of
 from facts.ingest.table.times import OFFSET_ISO, PLAIN_ISO
 
 DAYS = (
@@ -39,6 +40,18 @@ def notations(texts: Sequence[str]) -> list[Notation]:
     """Return the notations in which every text is a number, the simpler first."""
     given = [text for text in texts if text.strip()]
     return [notation for notation in NOTATIONS if given and all(is_number(text, notation) for text in given)]
+
+
+def readings(texts: Sequence[str], *, decimal: str) -> list[Notation]:
+    """Return the notations that read every text that is a number at all, one for each way in which the values differ.
+
+    Of those that make the same of the texts it is one with the decimal sign that is given, and the simpler.
+    """
+    texts = [text for text in texts if notations([text])]
+    fitting: dict[tuple[Decimal | None, ...], Notation] = {}
+    for notation in sorted(notations(texts), key=lambda one: one.decimal != decimal):
+        fitting.setdefault(tuple(value_of(text, notation) for text in texts), notation)
+    return list(fitting.values())
 
 
 def _is_iso(text: str) -> bool:

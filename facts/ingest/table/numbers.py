@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from decimal import Decimal
 
 import ibis
 from ibis.expr.types import BooleanScalar, StringValue, Value
@@ -60,15 +61,29 @@ def read_number(text: StringValue, notation: Notation) -> Value:
 
 def is_number(text: str, notation: Notation) -> bool:
     """Return whether a text stands for a number in a notation, as `read_number` does."""
-    bare = text.translate(str.maketrans(VARIANTS, PLAIN_VARIANTS)).strip()
-    bare = re.sub(AFTER, r"\1", re.sub(BEFORE, r"\1", bare))
-    return bool(re.search(notation.pattern, bare) or re.search(notation.plain, text))
+    return bool(re.search(notation.pattern, _bare(text)) or re.search(notation.plain, text))
+
+
+def value_of(text: str, notation: Notation) -> Decimal | None:
+    """Return the decimal that a text stands for in a notation, as `read_number` does but for its four places."""
+    if not is_number(text, notation):
+        return None
+    if re.search(notation.plain, text):
+        return Decimal(text.replace(notation.decimal, "."))
+    bare = _bare(text)
+    number = Decimal(re.sub(rf"[^0-9{re.escape(notation.decimal)}]", "", bare).replace(notation.decimal, "."))
+    return -number if re.search(r"[-(]", bare) else number
 
 
 def might_be_thousands(text: StringValue, notation: Notation) -> BooleanScalar:
     """Return whether every fraction has three digits, so that 1.234 may be a thousand or little over one."""
     is_fraction = text.contains(notation.decimal)
     return is_fraction.any() & (~is_fraction | text.re_search(notation.three_digits)).all()
+
+
+def _bare(text: str) -> str:
+    plain = text.translate(str.maketrans(VARIANTS, PLAIN_VARIANTS)).strip()
+    return re.sub(AFTER, r"\1", re.sub(BEFORE, r"\1", plain))
 
 
 def _read_written(text: StringValue, notation: Notation) -> Value:

@@ -9,6 +9,7 @@ from ibis.expr.types import Table, Value
 from facts.contracts import MONEY, ORDER_LINES
 from facts.ingest.table.mapping import Mapping
 from facts.ingest.table.orders import REFUNDED, RETURNED, SAID, has_refund, lacks_customer
+from facts.ingest.table.rows import by_content
 
 AMOUNTS = ("gross_amount", "discount_amount", "net_amount", "coupon_amount")
 OF_HEAD = ("kind", "customer_id", "unreadable", "unreadable_rule", "order_discount_amount", "gross_total")
@@ -59,8 +60,11 @@ def _with_sign(kind: Value, value: Value) -> Value:
 
 
 def _share_discounts(lines: Table) -> Table:
-    """Take an order's discount off its lines by their gross amounts; what is shared out adds up to the discount."""
-    window = ibis.window(group_by="order_id", order_by="place", preceding=None, following=0)
+    """Take an order's discount off its lines by their gross amounts; what is shared out adds up to the discount.
+
+    Which line gets the odd cent does not hang on where the lines stand.
+    """
+    window = ibis.window(group_by=lines.order_id, order_by=by_content(lines), preceding=None, following=0)
     forward = ibis.ifelse(lines.is_split, 0, lines.gross_amount.fill_null(0)).cast("float64")
     until = forward.sum().over(window)
     total = lines.head_gross_total.cast("float64").nullif(0)

@@ -14,10 +14,13 @@ from facts.ingest.table.times import wall_at
 RETURNED, REFUNDED = "/return", "/refund"
 SAID = {"source_line": "string", "unreadable": "string", "unreadable_rule": "string"}
 ALWAYS = ("source_line", "customer_id", "ordered_at", "has_hours", "time_said", "time_rule")
+OF_TIME = ("ordered_at", "has_hours", "received_at")
+LAST = 1 << 60  # after every place
 ORDER_FACTS = ("status", "currency", *OF_ORDER)
 ONE_CUSTOMER, ONE_FILE = "an order has one customer", "an order stands in one file"
 GIVEN_ONCE = (
-    "source_line", "customer_id", "ordered_at", "has_hours", "received_at", "refunded_at", "store_id", "kind",
+    "source_line", "customer_id", "ordered_at", "has_hours", "received_at", "cancelled_at", "refunded_at",
+    "store_id", "kind",
     "order_discount_amount", "order_refunded_amount", "order_said", "order_rule", "time_said", "time_rule",
 )  # fmt: skip
 
@@ -34,10 +37,18 @@ def build_heads(rows: Table, mapping: Mapping) -> Table:
             gross_total=_.gross_amount,
             net_total=_.net_amount,
             refund_total=_at_most(rows.refunded_amount, rows.net_amount),
+            back_at=_.ordered_at,
+            back_has_hours=_.has_hours,
+            back_received_at=_.received_at,
         )
     known = rows.filter(_.order_id.notnull())
     forward = ~known.is_negative
-    once = {name: first_given(known[name], known.place) for name in GIVEN_ONCE if _is_told(name, mapping)}
+    sale_first = known.place + ibis.ifelse(known.is_negative, LAST, 0)
+    once = {
+        name: first_given(known[name], sale_first if name in OF_TIME else known.place)
+        for name in GIVEN_ONCE
+        if _is_told(name, mapping)
+    }
     sums = known.group_by("order_id").agg(
         **once,
         place=known.place.min(),
@@ -51,7 +62,7 @@ def build_heads(rows: Table, mapping: Mapping) -> Table:
         line_refund_total=_at_most(known.refunded_amount, known.net_amount).sum(where=forward).cast(MONEY),
     )
     absent = {name: ibis.null(known[name].type()) for name in GIVEN_ONCE if name not in once}
-    sums = sums.mutate(**absent)
+    sums = _with_times_back(sums.mutate(**absent), known)
     paid = sums.net_total - sums.order_discount_amount.fill_null(0)
     heads = sums.mutate(
         kind=sums.kind.fill_null("sale"),
@@ -68,11 +79,32 @@ def build_orders(heads: Table, mapping: Mapping, *, has_hours: bool) -> Table:
     splits = mapping.kinds.negative == "return"
     is_split = (heads.kind == "sale") & (heads.backward_count > 0) if splits else ibis.literal(False)  # noqa: FBT003
     own = heads.filter(~(is_split & (heads.forward_count == 0)))
-    returned = heads.filter(is_split).mutate(order_id=_.order_id + RETURNED, kind=ibis.literal("return"))
+    returned = _returned(heads.filter(is_split))
     parts = [own, returned]
     if {"refunded_amount", "order_refunded_amount"} & mapping.columns.told.keys():
         parts.append(_refunds(heads, mapping))
     return ibis.union(*[_as_orders(part, mapping, has_hours=has_hours) for part in parts])
+
+
+def _with_times_back(heads: Table, rows: Table) -> Table:
+    """Say when the goods of an order came back, where its negative rows have a time of their own."""
+    back = rows.filter(rows.is_negative).group_by("order_id")
+    times = back.agg(
+        **{f"back_{name.removeprefix('ordered_')}": first_given(rows[name], rows.place) for name in OF_TIME}
+    )
+    return heads.left_join(times, "order_id").drop("order_id_right")
+
+
+def _returned(heads: Table) -> Table:
+    """Return the negative rows of sales as returns: an order's time of receipt is not that of what came back later."""
+    at, received_at = heads.back_at.fill_null(heads.ordered_at), heads.back_received_at.fill_null(heads.received_at)
+    return heads.mutate(
+        order_id=heads.order_id + RETURNED,
+        kind=ibis.literal("return"),
+        ordered_at=at,
+        has_hours=ibis.ifelse(heads.back_at.isnull(), heads.has_hours, heads.back_has_hours),
+        received_at=ibis.ifelse(received_at >= at, received_at, None),
+    )
 
 
 def first_given(value: Value, place: Value) -> Value:
@@ -137,8 +169,8 @@ def _as_orders(heads: Table, mapping: Mapping, *, has_hours: bool) -> Table:
             local_weekday=wall.day_of_week.index().cast("int8"),
             local_hour=hour.cast("int8"),
         )
-        .select(*ORDERS.columns, *SAID)
-        .cast({**ORDERS.columns, **SAID})
+        .select(*ORDERS.columns, *ORDERS.also, *SAID)
+        .cast({**ORDERS.columns, **ORDERS.also, **SAID})
     )
 
 

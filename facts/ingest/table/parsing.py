@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import ibis
-from ibis.expr.types import StringValue, Table, Value
+from ibis.expr.types import BooleanValue, StringValue, Table, Value
 
 from facts.contracts import INSTANT, MONEY
 from facts.ingest.table.mapping import ISO, UNIX, UNIX_MS, Column, Mapping
@@ -25,7 +25,7 @@ NUMBERS = (
     "unit_count", "unit_price", "gross_amount", "discount_amount", "net_amount", "coupon_amount",
     "refunded_amount", "refunded_count", "order_discount_amount", "order_refunded_amount",
 )  # fmt: skip
-TIMES = ("ordered_at", "received_at", "refunded_at")
+TIMES = ("ordered_at", "received_at", "cancelled_at", "refunded_at")
 FAR = timedelta(days=1)  # clocks differ, and a day's orders may stand at its end
 SHOWN_CHARACTERS = 60
 
@@ -34,7 +34,8 @@ SHOWN_CHARACTERS = 60
 class Parsed:
     """One file: a table with the columns `text_<fact>` and, for numbers and times, `value_<fact>` and `bad_<fact>`.
 
-    Beside them stand `line`, `ragged`, `has_hours` (of ordered_at) and `trait_<i>`.
+    Beside them stand `outside_<fact>` (of times: too early or too late to be one), `line`, `ragged`, `has_hours` (of
+    ordered_at) and `trait_<i>`.
     """
 
     staged: Staged
@@ -53,6 +54,10 @@ class Parsed:
     def problem(self, fact: str) -> Value:
         """Return what is wrong with a number or a time, as a sentence; null where nothing is."""
         return self.table[f"bad_{fact}"] if f"bad_{fact}" in self.table.columns else ibis.null("string")
+
+    def is_outside(self, fact: str) -> Value:
+        """Return whether a time is one that cannot be: before the mapping's earliest day, or after the delivery."""
+        return self.table[f"outside_{fact}"] if f"outside_{fact}" in self.table.columns else ibis.literal(False)  # noqa: FBT003
 
     def has(self, fact: str) -> bool:
         """Return whether the mapping says where a fact stands."""
@@ -77,6 +82,7 @@ def parse(staged: Staged, mapping: Mapping, connection: Backend, *, at: datetime
     step = _step(connection, step.mutate(**values, has_hours=_has_hours(step, formats)))
     problems = {f"bad_{fact}": _number_problem(step, fact, told[fact], mapping) for fact in told if fact in NUMBERS}
     problems |= {f"bad_{fact}": _time_problem(step, fact, told[fact], mapping, at) for fact in times}
+    problems |= {f"outside_{fact}": _is_outside(step, fact, mapping, at) for fact in times}
     step = _step(connection, step.mutate(**problems))
     inside = {f"value_{fact}": _unless_bad(step, fact) for fact in times}
     return Parsed(staged=staged, mapping=mapping, table=_step(connection, step.mutate(**inside)))
@@ -167,14 +173,19 @@ def _number_problem(step: Table, fact: str, column: Column, mapping: Mapping) ->
 
 def _time_problem(step: Table, fact: str, column: Column, mapping: Mapping, at: datetime) -> Value:
     text, instant = step[f"text_{fact}"], step[f"value_{fact}"]
-    earliest = datetime.combine(mapping.time.earliest, datetime.min.time(), UTC)
-    is_outside = (instant < earliest) | (instant > at + FAR)
     outside = f"not between time.earliest ({mapping.time.earliest}) and the delivery ({at:%Y-%m-%d})"
     return ibis.cases(
         (text.notnull() & instant.isnull(), _said(column, text, f"not {like(mapping.time.formats)}")),
-        (is_outside, _said(column, text, outside)),
+        (instant > at + FAR, _said(column, text, f"after the delivery ({at:%Y-%m-%d})")),
+        (_is_outside(step, fact, mapping, at), _said(column, text, outside)),
         else_=ibis.null("string"),
     )
+
+
+def _is_outside(step: Table, fact: str, mapping: Mapping, at: datetime) -> BooleanValue:
+    earliest = datetime.combine(mapping.time.earliest, datetime.min.time(), UTC)
+    instant = step[f"value_{fact}"]
+    return ((instant < earliest) | (instant > at + FAR)).fill_null(False)  # noqa: FBT003
 
 
 def like(formats: tuple[str, ...]) -> str:

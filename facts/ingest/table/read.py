@@ -65,8 +65,8 @@ def read(paths: Sequence[Path], mapping: Mapping, *, staging: Path, at: datetime
         rows = ibis.union(*[read_rows(part, file_number=i) for i, part in enumerate(parts)])
         _write(with_order_ids(rows, mapping), staging / ROWS)
         rows = connection.read_parquet(staging / ROWS)
-        found = _look(rows, mapping, connection)
         _write(build_heads(rows, mapping), staging / HEADS)
+        found = _look(rows, connection.read_parquet(staging / HEADS), mapping, connection)
     return _deliver(_open(staging / ROWS), _open(staging / HEADS), mapping, found, staged)
 
 
@@ -103,12 +103,12 @@ def _open(path: Path) -> Table:
     return ibis.memtable(dataset(path))
 
 
-def _look(rows: Table, mapping: Mapping, connection: Backend) -> _Found:
+def _look(rows: Table, heads: Table, mapping: Mapping, connection: Backend) -> _Found:
     wall = wall_at(rows.ordered_at, mapping.time.zone)
     is_timed = rows.has_hours & (wall.hour() + wall.minute() + wall.second() > 0)
     asked = rows.agg(
         first_at=_.ordered_at.min(), last_at=_.ordered_at.max(), has_hours=is_timed.any(),
-        measured=_.is_measured.sum(), back=_.is_negative.sum(), without=_.customer_id.isnull().sum(),
+        measured=_.is_measured.sum(), back=_.is_negative.sum(),
     )  # fmt: skip
     found: dict[str, Any] = connection.to_pyarrow(asked).to_pylist()[0]
     if found["first_at"] is None:
@@ -119,8 +119,16 @@ def _look(rows: Table, mapping: Mapping, connection: Backend) -> _Found:
         has_hours=bool(found["has_hours"]),
         measured_count=int(found["measured"]),
         back_count=int(found["back"]),
-        without_customer_count=int(found["without"]),
+        without_customer_count=_count_without_customer(rows, heads, mapping),
     )
+
+
+def _count_without_customer(rows: Table, heads: Table, mapping: Mapping) -> int:
+    """Count the rows of orders without a customer: another row of the order may name the one of them all."""
+    counts = [heads.filter(_.customer_id.isnull()).agg(n=(_.forward_count + _.backward_count).sum())]
+    if mapping.file.row == "line":  # a row of no order has no head
+        counts.append(rows.filter(_.order_id.isnull() & _.customer_id.isnull()).agg(n=_.count()))
+    return sum(int(count.to_pyarrow()["n"][0].as_py() or 0) for count in counts)
 
 
 def _deliver(rows: Table, heads: Table, mapping: Mapping, found: _Found, staged: Sequence[Staged]) -> Delivery:
@@ -135,6 +143,9 @@ def _deliver(rows: Table, heads: Table, mapping: Mapping, found: _Found, staged:
         },
         notes=tuple(_notes(mapping, found, staged)),
         tolerated=(CUSTOMER_RULE,) if mapping.customers.missing == "set_aside" else (),
+        ids_made_of=None
+        if "order_id" in mapping.columns.told
+        else f"customer and {'time' if found.has_hours else 'day'}",
     )
 
 

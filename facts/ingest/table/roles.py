@@ -93,6 +93,11 @@ def find_roles(sample: Sample) -> Roles:
     return Roles(columns=columns, rivals=rivals)
 
 
+def texts_of(sample: Sample, roles: Roles, fact: str) -> list[str]:
+    """Return what the column of a fact holds, without the empty fields; nothing where there is none."""
+    return sample.texts(roles.columns[fact]) if fact in roles.columns else []
+
+
 def _dated(sample: Sample, columns: Dict[str, str]) -> list[str]:
     """Return the columns left over of which every value is a date."""
     left = [name for name in sample.names if name not in columns.values()]

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import ibis
 from ibis.expr.types import BooleanValue, Table, Value
 
-from facts.contracts import MONEY
+from facts.contracts import INSTANT, MONEY
 from facts.ingest.table.mapping import Column, Mapping
 from facts.ingest.table.parsing import Parsed, shown
 from facts.ingest.table.staging import LINE, RAGGED
@@ -25,10 +25,12 @@ OF_LINE = (
     "unit_count", "unit_price", "gross_amount", "discount_amount", "net_amount", "coupon_amount",
     "refunded_amount", "refunded_count",
 )  # fmt: skip
-OF_ORDER = ("received_at", "refunded_at", "order_discount_amount", "order_refunded_amount")
+OF_ORDER = ("received_at", "cancelled_at", "refunded_at", "order_discount_amount", "order_refunded_amount")
 PRODUCT = ("product_id", "product_name", "category", "department", "brand", "size")
 
-Problem = tuple[str, Value]  # the rule, and the sentence (null where it is kept)
+CONTENT = ("gross_amount", "discount_amount", "coupon_amount", "product_id", "unit_count")
+
+Problem = tuple[str | Value, Value]  # the rule, and the sentence (null where it is kept)
 
 
 def read_rows(parsed: Parsed, *, file_number: int) -> Table:
@@ -47,6 +49,7 @@ def read_rows(parsed: Parsed, *, file_number: int) -> Table:
         ordered_at=parsed.value("ordered_at"),
         has_hours=table["has_hours"],
         received_at=parsed.value("received_at"),
+        cancelled_at=_cancelled_at(parsed),
         refunded_at=parsed.value("refunded_at"),
         store_id=parsed.text("store_id"),
         kind=_kind(parsed),
@@ -65,8 +68,8 @@ def read_rows(parsed: Parsed, *, file_number: int) -> Table:
 def with_order_ids(rows: Table, mapping: Mapping) -> Table:
     """Return the rows with an id for every order: the file's, else one made of the customer and the time.
 
-    Where a row is an order and a customer has several at one time, they are numbered in the order of the file.
-    `id_said` says why a row has no id that can be used, beside the rule that it breaks.
+    Where a row is an order and a customer has several at one time, they are numbered by their content: a later file may
+    have them in another order. `id_said` says why a row has no id that can be used, beside the rule that it breaks.
     """
     nothing = ibis.null("string")
     if "order_id" in mapping.columns.told:
@@ -78,10 +81,16 @@ def with_order_ids(rows: Table, mapping: Mapping) -> Table:
     if mapping.file.row == "line":
         return rows.mutate(order_id=made)
     rows = rows.mutate(made=made)
-    again = ibis.row_number().over(ibis.window(group_by=[rows.customer_id, rows.ordered_at], order_by=rows.place)) + 1
+    peers = [rows.customer_id, rows.ordered_at]
+    again = ibis.row_number().over(ibis.window(group_by=peers, order_by=by_content(rows))) + 1
     numbered = rows.mutate(again=again)
     suffix = ibis.ifelse(numbered.again > 1, ibis.literal("/") + numbered.again.cast("string"), "")
     return numbered.mutate(order_id=numbered.made + suffix).drop("made", "again")
+
+
+def by_content(rows: Table) -> list[Value]:
+    """Return what puts rows into an order that does not hang on where they stand, the largest amount first."""
+    return [rows.net_amount.desc(), *(rows[name] for name in CONTENT), rows.place]
 
 
 def _with_repeats(rows: Table) -> Table:
@@ -107,13 +116,24 @@ def _lacking(rows: Table) -> list[Problem]:
 
 
 def _kind(parsed: Parsed) -> Value:
+    otherwise = _kind_otherwise(parsed)
+    return ibis.ifelse(parsed.text("cancelled_at").notnull(), "cancelled", otherwise)
+
+
+def _cancelled_at(parsed: Parsed) -> Value:
+    """Return when a sale became a cancelled order; what was a return before it is told as cancelled from the start."""
+    is_return = _kind_otherwise(parsed).isin(["return"]).fill_null(False)  # noqa: FBT003
+    return ibis.ifelse(is_return, ibis.null(INSTANT), parsed.value("cancelled_at"))
+
+
+def _kind_otherwise(parsed: Parsed) -> Value:
+    """Return the kind of an order that was not cancelled; null where nothing but the sign says it."""
     kinds = parsed.mapping.kinds
     order_id, status = parsed.text("order_id"), parsed.text("status").lower()
     prefixed = [(order_id.startswith(prefix), kind) for prefix, kind in _longest_first(kinds.prefix.items())]
     named = [(status == name.lower(), kind) for name, kind in kinds.status.items()]
     other = [(status.notnull(), kinds.other_status)] if kinds.other_status else []
-    cancelled = [(parsed.text("cancelled_at").notnull(), "cancelled")] if parsed.has("cancelled_at") else []
-    branches = [*cancelled, *prefixed, *named, *other]
+    branches = [*prefixed, *named, *other]
     return ibis.cases(*branches, else_=ibis.null("string")) if branches else ibis.null("string")
 
 
@@ -187,7 +207,9 @@ def _noun(fact: str) -> str:
 
 
 def _read(fact: str, noun: str, parsed: Parsed) -> Problem:
-    return f"{fact} is a {noun} as the mapping says", parsed.problem(fact)
+    unread = f"{fact} is a {noun} as the mapping says"
+    rule = ibis.ifelse(parsed.is_outside(fact), f"{fact} is between time.earliest and the delivery", unread)
+    return (rule if noun == "date" else unread), parsed.problem(fact)
 
 
 def _first(what: str, problems: list[Problem]) -> dict[str, Value]:
