@@ -13,7 +13,7 @@ from facts.errors import DamagedFile
 from facts.event_log import event_log_from_environment
 from facts.home import Home, require_sqlite
 from facts.lake import Lake, replace_file
-from features.lake_events import events_since
+from features.lake_events import events_since, held_orders
 from features.live import REACH
 from features.snapshots import SNAPSHOTS, VECTORS, last_cutoff
 from features.store import TTL, let_readers_pass, quietly
@@ -42,6 +42,8 @@ def materialize(store: FeatureStore, home: Home, *, as_of: datetime, views: Sequ
     for table in {VECTORS if view == SERVED_VIEW else SNAPSHOTS for view in views}:
         lake.stored(table)  # all its parts: Feast opens every file of the folder, and misses none
     require_sqlite(home.online_store, advice="remove it and run `regulars materialize` again")
+    with _without_collector():
+        hold_orders(home)  # before the vectors: no order of theirs may count as a new one for a moment
     with quietly(), _without_collector():
         end = cutoff + timedelta(microseconds=1)
         store.materialize(start_date=cutoff - TTL, end_date=end, feature_views=list(views))
@@ -62,6 +64,15 @@ def _without_collector() -> Iterator[None]:
     finally:
         if was_enabled:
             gc.enable()
+
+
+def hold_orders(home: Home) -> None:
+    """Tell the event log which orders the lake has: their events are not new, and no other customer's."""
+    log = event_log_from_environment(home)
+    try:
+        log.hold(held_orders(Lake(home.lake)))
+    finally:
+        log.close()
 
 
 def seed_events(home: Home, *, cutoff: datetime) -> int:

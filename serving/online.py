@@ -15,6 +15,7 @@ import numpy as np
 from facts.ecommerce import ORDER_COMPLETED
 from facts.errors import DamagedFile, NotYet, RegularsError
 from facts.lake import Lake, Shop
+from facts.order_names import ORDER_EVENTS
 from features.catalog import NAMES, feature_hash
 from features.inputs import LIVE_NEEDS, Inputs
 from features.live import REACH
@@ -121,12 +122,16 @@ class OnlineFeatures:
             view = self._look_again(view)
             snapshot, as_of = self._snapshot(view, customer_ids)
         events = self._log.recent(customer_ids, since=at - REACH, known_before=at)
+        cutoffs = list(as_of)
         for row, customer in enumerate(customer_ids):
-            if as_of[row] is None and any(event.event == ORDER_COMPLETED for event in events.get(customer, ())):
-                as_of[row] = materialized_cutoff(self._home)  # a first order since: it knows nothing of the customer
+            told = {event.event for event in events.get(customer, ())} if as_of[row] is None else set()
+            if not told.isdisjoint(ORDER_EVENTS):  # what was received before the snapshot is not new to it
+                cutoffs[row] = materialized_cutoff(self._home)
+            if ORDER_COMPLETED in told:  # a first order since: it knows nothing of the customer
+                as_of[row] = cutoffs[row]
         matrix = view.inputs.matrix(
             snapshot,
-            [cutoff if cutoff is not None and cutoff <= at else None for cutoff in as_of],
+            [cutoff if cutoff is not None and cutoff <= at else None for cutoff in cutoffs],
             [events.get(customer, ()) for customer in customer_ids],
             at=[at] * len(customer_ids),
             zone=self._zone,
