@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import gc
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from facts.errors import DamagedFile
 from facts.event_log import event_log_from_environment
 from facts.home import Home, require_sqlite
 from facts.lake import Lake, replace_file
+from features.catalog import feature_hash
 from features.lake_events import events_since, held_orders
 from features.live import REACH
-from features.snapshots import SNAPSHOTS, VECTORS, last_cutoff
+from features.snapshots import SNAPSHOTS, VECTORS, last_cutoff, snapshot_names
 from features.store import TTL, let_readers_pass, quietly
 
 if TYPE_CHECKING:
     from feast import FeatureStore
+
+T = TypeVar("T")
 
 SERVED_VIEW = "customer_vector"
 ONLINE_NOTE = "online.json"  # beside the online store: which snapshot it holds
@@ -50,7 +53,9 @@ def materialize(store: FeatureStore, home: Home, *, as_of: datetime, views: Sequ
     let_readers_pass(home)
     with _without_collector():
         seed_events(home, cutoff=cutoff)
-    replace_file(home.folder / ONLINE_NOTE, json.dumps({"features_as_of": cutoff.isoformat()}))
+    names = snapshot_names(lake)
+    note = {"features_as_of": cutoff.isoformat(), "feature_list": feature_hash(names), "features": names}
+    replace_file(home.folder / ONLINE_NOTE, json.dumps(note))
     return cutoff
 
 
@@ -86,9 +91,21 @@ def seed_events(home: Home, *, cutoff: datetime) -> int:
 
 def materialized_cutoff(home: Home) -> datetime | None:
     """Return the cutoff of the snapshot that the online store holds, None before the first materialization."""
+    return _noted(home, lambda note: datetime.fromisoformat(note["features_as_of"]))
+
+
+def materialized_list(home: Home) -> tuple[str, tuple[str, ...]] | None:
+    """Return the feature list of the vectors that the online store holds, as its hash and its names.
+
+    None before the first materialization, and where an earlier version, which noted no list, made it.
+    """
+    return _noted(home, lambda note: (note["feature_list"], tuple(note["features"])) if "features" in note else None)
+
+
+def _noted(home: Home, read: Callable[[Any], T]) -> T | None:
     path = home.folder / ONLINE_NOTE
     try:
-        return datetime.fromisoformat(json.loads(path.read_text(encoding="utf-8"))["features_as_of"])
+        return read(json.loads(path.read_text(encoding="utf-8")))
     except FileNotFoundError:
         return None
     except (ValueError, KeyError, TypeError) as error:

@@ -130,7 +130,8 @@ class Regulars:
         """Return whether the online store and the event log answer: what a score and what an event needs."""
         now = self._clock.now()
         try:
-            self._online.read([NOBODY], at=self._clock.now())
+            self._online.read([NOBODY], at=now)
+            self._online.require_readable()
             self._events.recent([NOBODY], since=now, known_before=now)
         except RegularsError:
             return False
