@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import warnings
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
@@ -239,8 +240,17 @@ def serve(
         host=host,
         as_of=_instant(as_of),
         workers=workers,
-        announce=lambda url: typer.echo(f"POST {url}/v1/score (documentation at {url}/, Ctrl-C stops)"),
+        announce=_say_where,
     )
+
+
+def _say_where(url: str, tasks: Sequence[str]) -> None:
+    from serving.champions import no_champion
+
+    asked = "/v1/score" if tasks else "/v1/events"
+    typer.echo(f"POST {url}{asked} (documentation at {url}/, Ctrl-C stops)")
+    if not tasks:
+        typer.echo(f"Events are taken, no model answers: {no_champion()}")
 
 
 @app.command()

@@ -68,6 +68,7 @@ def drain(home: Home) -> None:
         log.close()
     if done.events:
         orders = f"{done.new_orders:,} new orders, {done.corrected_orders:,} corrected"
+        orders += f", {done.set_aside:,} of other customers set aside: `regulars quarantine`" if done.set_aside else ""
         show.console.print(f"{done.events:,} events into the lake: {orders}", highlight=False)
 
 

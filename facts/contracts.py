@@ -24,6 +24,7 @@ INSTANT = "timestamp('UTC', 6)"
 MONEY = "decimal(18, 4)"
 KINDS = ("sale", "return", "cancelled")
 SOURCE_LINE, UNREADABLE, UNREADABLE_RULE = "source_line", "unreadable", "unreadable_rule"
+ONE_CUSTOMER = "an order has one customer"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,14 +17,23 @@ import pyarrow as pa
 from ibis import _
 from pydantic_core import from_json
 
-from facts.contracts import FACTS
+from facts.contracts import FACTS, ONE_CUSTOMER, SOURCE_LINE, UNREADABLE, UNREADABLE_RULE
 from facts.ecommerce import IDENTIFY, ORDER_CANCELLED, ORDER_REFUNDED
 from facts.event_lines import Line
 from facts.event_log.records import Event, EventLog, json_text
-from facts.event_orders import RETURN, Known, Order, order_id_of, orders_of, rounds_of
+from facts.event_orders import (
+    Known,
+    Order,
+    is_anothers,
+    order_id_of,
+    order_that_is_anothers,
+    orders_of,
+    rounds_of,
+)
 from facts.ingest import ingest
 from facts.ingest.delivery import Delivery
 from facts.lake import Lake, Shop
+from facts.order_names import RETURN
 
 if TYPE_CHECKING:
     from ibis.backends.duckdb import Backend
@@ -32,15 +41,25 @@ if TYPE_CHECKING:
 
 BATCH_EVENTS = 50_000
 _OF_PRODUCT = ("name", "category", "brand")
+_ORDERS_WITH_ASIDE = pa.schema(
+    [
+        *FACTS["orders"].schema.to_pyarrow(),
+        *((name, pa.string()) for name in (SOURCE_LINE, UNREADABLE, UNREADABLE_RULE)),
+    ]
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Drained:
-    """What a drain brought into the lake: events, orders that were new and those that were corrected."""
+    """What a drain brought into the lake: events, orders that were new and those that were corrected.
+
+    `set_aside` counts the events about another customer's order, which change nothing of it.
+    """
 
     events: int
     new_orders: int
     corrected_orders: int
+    set_aside: int = 0
 
 
 def drain(log: EventLog, lake: Lake, at: datetime, *, batch_events: int = BATCH_EVENTS) -> Drained:
@@ -71,6 +90,7 @@ def drain(log: EventLog, lake: Lake, at: datetime, *, batch_events: int = BATCH_
                 events=drained.events + len(events),
                 new_orders=drained.new_orders + done.orders.get("new", 0),
                 corrected_orders=drained.corrected_orders + done.orders.get("corrected", 0),
+                set_aside=drained.set_aside + done.breaches.get(("orders", ONE_CUSTOMER, "quarantine"), 0),
             )
         log.mark_drained(waiting[-1].position)
     return drained
@@ -93,7 +113,9 @@ def _delivery(events: Sequence[Event], lake: Lake, shop: Shop) -> Delivery:
     """Return events as a source delivers its tables: with the customers and products that they name."""
     with lake.connect() as connection:
         known = _known(connection, lake, {order_id for event in events if (order_id := order_id_of(event))})
-        orders = orders_of(events, known, zone=ZoneInfo(shop.timezone))
+        zone = ZoneInfo(shop.timezone)
+        orders = orders_of(events, known, zone=zone)
+        aside = [_row_aside(event, zone) for event in events if is_anothers(event, known)]
         customer_ids = {event.customer_id for event in events} | {order.customer_id for order in orders}
         product_ids = {line.product_id for order in orders for line in order.lines if line.product_id is not None}
         customers = _rows_of(connection, lake, "customers", "customer_id", customer_ids)
@@ -106,7 +128,17 @@ def _delivery(events: Sequence[Event], lake: Lake, shop: Shop) -> Delivery:
         "events": [_event_row(event) for event in events],
     }
     tables = {name: pa.Table.from_pylist(rows[name], schema=FACTS[name].schema.to_pyarrow()) for name in FACTS}
+    if aside:
+        tables["orders"] = pa.Table.from_pylist([*rows["orders"], *aside], schema=_ORDERS_WITH_ASIDE)
     return Delivery(shop=shop, tables={name: ibis.memtable(table) for name, table in tables.items()})
+
+
+def _row_aside(event: Event, zone: ZoneInfo) -> dict[str, Any]:
+    """Return the row of an order that is another customer's, as ingest sets it aside."""
+    order_id = order_id_of(event)
+    reason = f"{event.event} of {event.customer_id} about order {order_id}, which is another customer's"
+    told = {SOURCE_LINE: f"event {event.message_id}", UNREADABLE: reason, UNREADABLE_RULE: ONE_CUSTOMER}
+    return _order_row(order_that_is_anothers(event, zone=zone)) | told
 
 
 def _known(connection: Backend, lake: Lake, order_ids: set[str]) -> Known:

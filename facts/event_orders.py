@@ -2,6 +2,8 @@
 
 A refund is the return "<order id>/return", or "<order id>/return/<refund id>" where it has an id of its own: one with
 the same id takes its place. A cancelled order stays cancelled, and so do its returns.
+
+An order has one customer, who completed it first: events of others change nothing of it.
 """
 
 from __future__ import annotations
@@ -14,9 +16,7 @@ from zoneinfo import ZoneInfo
 from facts.ecommerce import ORDER_CANCELLED, ORDER_COMPLETED, ORDER_REFUNDED
 from facts.event_lines import Line, lines_of, refunded_lines
 from facts.event_log.records import Event
-
-ORDER_EVENTS = (ORDER_COMPLETED, ORDER_REFUNDED, ORDER_CANCELLED)
-RETURN = "/return"
+from facts.order_names import RETURN, made_order, named_order, return_id
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,9 +54,28 @@ class Known:
 def orders_of(events: Iterable[Event], known: Known, *, zone: ZoneInfo) -> list[Order]:
     """Return the versions of orders that events make, at most one event an order.
 
-    An event that needs an order which is not known makes nothing; the order will, when it comes.
+    An event that needs an order which is not known makes nothing; the order will, when it comes. One about another
+    customer's order makes nothing, ever.
     """
-    return [order for event in events for order in _MAKERS.get(event.event, _nothing)(event, known, zone)]
+    own = (event for event in events if not is_anothers(event, known))
+    return [order for event in own for order in _MAKERS.get(event.event, _nothing)(event, known, zone)]
+
+
+def is_anothers(event: Event, known: Known) -> bool:
+    """Return whether an event is about an order that another customer has.
+
+    A return of an order that is not known is whose it was told first.
+    """
+    names = named_order(event.event, event.properties), made_order(event.event, event.properties)
+    held = next((known.orders[name] for name in names if name is not None and name in known.orders), None)
+    return held is not None and held.customer_id != event.customer_id
+
+
+def order_that_is_anothers(event: Event, *, zone: ZoneInfo) -> Order:
+    """Return what an event would have made of another customer's order, without lines."""
+    kind = {ORDER_COMPLETED: "sale", ORDER_REFUNDED: "return", ORDER_CANCELLED: "cancelled"}[event.event]
+    names = made_order(event.event, event.properties) or order_id_of(event)
+    return _order(event, str(names), kind, (), zone)
 
 
 def rounds_of(events: Iterable[Event]) -> list[list[Event]]:
@@ -76,17 +95,16 @@ def rounds_of(events: Iterable[Event]) -> list[list[Event]]:
 
 def order_id_of(event: Event) -> str | None:
     """Return the id of the order that an event makes or changes, None where it does neither."""
-    told = event.properties.get("order_id")
-    return str(told) if event.event in ORDER_EVENTS and told is not None else None
+    return named_order(event.event, event.properties)
 
 
 def _completed(event: Event, known: Known, zone: ZoneInfo) -> Iterator[Order]:
     order_id = str(event.properties["order_id"])
     sale = _order(event, order_id, "sale", lines_of(event.properties) or (), zone)
-    earlier = known.earlier.get(order_id, ())
-    if _is_cancelled(order_id, known):
+    earlier = _own_earlier(event, known)
+    if _is_cancelled(event, known):
         yield replace(sale, kind="cancelled")
-        yield from _cancelled_returns(order_id, known, received_at=event.received_at)
+        yield from _cancelled_returns(event, known)
         return
     yield sale
     last = {_return_id(refund): refund for refund in earlier if refund.event == ORDER_REFUNDED}
@@ -97,7 +115,7 @@ def _completed(event: Event, known: Known, zone: ZoneInfo) -> Iterator[Order]:
 
 def _refunded(event: Event, known: Known, zone: ZoneInfo) -> Iterator[Order]:
     order_id = str(event.properties["order_id"])
-    if not _is_cancelled(order_id, known):
+    if not _is_cancelled(event, known):
         made = _return(event, known.orders.get(order_id), zone)
         if made is not None:
             yield made
@@ -108,7 +126,7 @@ def _cancelled(event: Event, known: Known, _zone: ZoneInfo) -> Iterator[Order]:
     order = known.orders.get(order_id)
     if order is not None:
         yield replace(order, kind="cancelled", received_at=max(event.received_at, order.ordered_at))
-    yield from _cancelled_returns(order_id, known, received_at=event.received_at)
+    yield from _cancelled_returns(event, known)
 
 
 def _nothing(_event: Event, _known: Known, _zone: ZoneInfo) -> Iterator[Order]:
@@ -118,18 +136,26 @@ def _nothing(_event: Event, _known: Known, _zone: ZoneInfo) -> Iterator[Order]:
 _MAKERS = {ORDER_COMPLETED: _completed, ORDER_REFUNDED: _refunded, ORDER_CANCELLED: _cancelled}
 
 
-def _is_cancelled(order_id: str, known: Known) -> bool:
-    order = known.orders.get(order_id)
-    is_told = any(event.event == ORDER_CANCELLED for event in known.earlier.get(order_id, ()))
+def _own_earlier(event: Event, known: Known) -> list[Event]:
+    """Return the refunds and cancellations of an event's order that its own customer sent before it."""
+    earlier = known.earlier.get(str(event.properties["order_id"]), ())
+    return [before for before in earlier if before.customer_id == event.customer_id]
+
+
+def _is_cancelled(event: Event, known: Known) -> bool:
+    order = known.orders.get(str(event.properties["order_id"]))
+    is_told = any(before.event == ORDER_CANCELLED for before in _own_earlier(event, known))
     return is_told or (order is not None and order.kind == "cancelled")
 
 
-def _cancelled_returns(order_id: str, known: Known, *, received_at: datetime) -> Iterator[Order]:
-    """Yield the returns of a cancelled order, cancelled too: they took back what was then never paid."""
+def _cancelled_returns(event: Event, known: Known) -> Iterator[Order]:
+    """Yield the customer's returns of a cancelled order, cancelled too: they took back what was then never paid."""
+    order_id = str(event.properties["order_id"])
     for made in known.orders.values():
-        if made.kind == "return" and made.order_id.partition(RETURN)[0] == order_id:
+        is_own = made.kind == "return" and made.customer_id == event.customer_id
+        if is_own and made.order_id.partition(RETURN)[0] == order_id:
             lines = tuple(-line for line in made.lines)
-            yield replace(made, kind="cancelled", lines=lines, received_at=max(received_at, made.ordered_at))
+            yield replace(made, kind="cancelled", lines=lines, received_at=max(event.received_at, made.ordered_at))
 
 
 def _order(event: Event, order_id: str, kind: str, lines: tuple[Line, ...], zone: ZoneInfo) -> Order:
@@ -156,5 +182,4 @@ def _return(refund: Event, order: Order | None, zone: ZoneInfo) -> Order | None:
 
 
 def _return_id(refund: Event) -> str:
-    order_id, refund_id = refund.properties["order_id"], refund.properties.get("refund_id")
-    return f"{order_id}{RETURN}" + (f"/{refund_id}" if refund_id else "")
+    return return_id(str(refund.properties["order_id"]), refund.properties.get("refund_id"))

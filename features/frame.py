@@ -74,10 +74,9 @@ def _matrix(lake: Lake, inputs: Inputs, joined: pd.DataFrame) -> NDArray[np.floa
         at, rows = instant.to_pydatetime(), joined[joined["cutoff"] == instant]
         snapshot = rows[list(inputs.snapshot)].to_numpy(dtype=np.float32)
         cutoff = _cutoff_known(standing, at)
-        is_held = ~np.isnan(snapshot).all(axis=1)
         whole[rows.index] = inputs.matrix(
             snapshot,
-            [cutoff if held else None for held in is_held],
+            [cutoff] * len(rows),  # of whom it holds nothing too: what was received before it is not new
             [between(events.get(customer, ()), at - REACH, at) for customer in rows["customer_id"]],
             at=[at] * len(rows),
             zone=zone,

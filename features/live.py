@@ -194,7 +194,7 @@ def live_features(
     events
         The customer's events in any order, at least those of the last REACH. Others may be among them: an event counts
         when it was received before the instant and occurred in [at - REACH, at), and every message counts once. Orders
-        count when their event was received at or after the row's cutoff: those before it are in the row.
+        count when neither their event nor a file told of them before the row's cutoff: the others are in the row.
     at
         The instant, aware.
     zone

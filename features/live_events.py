@@ -39,6 +39,10 @@ class AnyEvent(Protocol):
     def properties(self) -> Mapping[str, object]:
         """The event's JSON object."""
 
+    @property
+    def order_held_from(self) -> datetime | None:
+        """When the lake first knew of the order or return that it tells of, None where it does not have it."""
+
 
 @dataclass(frozen=True, slots=True)
 class LiveEvent:
@@ -49,6 +53,7 @@ class LiveEvent:
     occurred_at: datetime
     received_at: datetime
     properties: Mapping[str, object]
+    order_held_from: datetime | None = None
 
 
 def known_events(events: Iterable[AnyEvent], *, at: datetime) -> list[AnyEvent]:

@@ -40,9 +40,10 @@ NO_ORDERS = LiveOrders((), (), 0.0)
 
 
 def live_orders(by_name: Mapping[str, Sequence[AnyEvent]], *, cutoff: datetime | None) -> LiveOrders:
-    """Return the orders whose first event was received at or after the cutoff of the customer's snapshot.
+    """Return the orders that the customer's snapshot does not hold: nobody told of them before its cutoff.
 
-    Events of one `order_id` are one order, as the one received last tells it. A cancelled order is none, and neither
+    Neither an event nor a file: `order_held_from` says since when the lake has an order, whoever told. Events of one
+    `order_id` are one order, as the one received last tells it. A cancelled order is none, and neither
     are its refunds. Amounts are those that the lake's order lines will have; a refund that gives none is one of what
     was bought, as far as the order's event is known.
     """
@@ -96,7 +97,8 @@ def _by_id(events: Iterable[AnyEvent], *, and_by: str = "") -> dict[tuple[str, s
 
 
 def _is_new(event: AnyEvent, cutoff: datetime | None) -> bool:
-    return cutoff is None or event.received_at >= cutoff
+    held_from = event.order_held_from
+    return cutoff is None or (event.received_at >= cutoff and (held_from is None or held_from >= cutoff))
 
 
 def _return_of(

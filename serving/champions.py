@@ -21,7 +21,15 @@ KINDS = {"repurchase": "probability", "churn": "probability", "clv": "amount", "
 
 
 def read_champions(home: Home) -> Mapping[str, TaskModel]:
-    """Read the champion of every task that has one.
+    """Read the champion of every task that has one, as `find_champions`; raise NotYet where no task has one."""
+    found = find_champions(home)
+    if not found:
+        raise NotYet("champion of any task", advice="run `regulars train` first")
+    return found
+
+
+def find_champions(home: Home) -> Mapping[str, TaskModel]:
+    """Read the champion of every task that has one; a shop may have none yet, and sends events all the same.
 
     Returns
     -------
@@ -29,17 +37,18 @@ def read_champions(home: Home) -> Mapping[str, TaskModel]:
 
     Raises
     ------
-    NotYet
-        No task has a champion.
     FeatureMismatch
         A champion was trained on another feature list than the catalog's.
     UnusableChampion
         A champion's files are missing or damaged; the message names them.
     """
-    found: dict[str, TaskModel] = {task: model for task in TASKS if (model := _read_checked(home, task)) is not None}
-    if not found:
-        raise NotYet("champion of any task", advice="run `regulars train` first")
-    return found
+    return {task: model for task in TASKS if (model := _read_checked(home, task)) is not None}
+
+
+def no_champion() -> NotYet:
+    """Return what a service without a champion says to who asks for a score."""
+    advice = "run `regulars train` (`regulars status` says what was refused), then start the service again"
+    return NotYet("champion of any task", advice=advice)
 
 
 def _read_checked(home: Home, task: str) -> TaskModel | None:

@@ -15,10 +15,11 @@ import numpy as np
 from facts.ecommerce import ORDER_COMPLETED
 from facts.errors import DamagedFile, NotYet, RegularsError
 from facts.lake import Lake, Shop
+from facts.order_names import ORDER_EVENTS
 from features.catalog import NAMES, feature_hash
 from features.inputs import LIVE_NEEDS, Inputs
 from features.live import REACH
-from features.materialize import materialized_cutoff
+from features.materialize import materialized_cutoff, materialized_list
 from features.snapshots import VECTOR
 from features.store import open_store
 from features.vectors import unpack
@@ -121,17 +122,28 @@ class OnlineFeatures:
             view = self._look_again(view)
             snapshot, as_of = self._snapshot(view, customer_ids)
         events = self._log.recent(customer_ids, since=at - REACH, known_before=at)
+        cutoffs = list(as_of)
         for row, customer in enumerate(customer_ids):
-            if as_of[row] is None and any(event.event == ORDER_COMPLETED for event in events.get(customer, ())):
-                as_of[row] = materialized_cutoff(self._home)  # a first order since: it knows nothing of the customer
+            told = {event.event for event in events.get(customer, ())} if as_of[row] is None else set()
+            if not told.isdisjoint(ORDER_EVENTS):  # what was received before the snapshot is not new to it
+                cutoffs[row] = materialized_cutoff(self._home)
+            if ORDER_COMPLETED in told:  # a first order since: it knows nothing of the customer
+                as_of[row] = cutoffs[row]
         matrix = view.inputs.matrix(
             snapshot,
-            [cutoff if cutoff is not None and cutoff <= at else None for cutoff in as_of],
+            [cutoff if cutoff is not None and cutoff <= at else None for cutoff in cutoffs],
             [events.get(customer, ()) for customer in customer_ids],
             at=[at] * len(customer_ids),
             zone=self._zone,
         )
         return FeatureRows(customer_ids=customer_ids, features=view.inputs.names, matrix=matrix, features_as_of=as_of)
+
+    def require_readable(self) -> None:
+        """Raise OtherVectors where the store was given vectors that are not read: of a list that is not known here."""
+        held = materialized_list(self._home)
+        view = self._view
+        if held is not None and held[0] not in view.lists and held[0] not in (view := self._look_again(view)).lists:
+            raise OtherVectors(held[0], feature_hash(view.inputs.snapshot))
 
     def _look_again(self, seen: _View) -> _View:
         """Read the registry anew, unless another thread just did; at most every few seconds."""
@@ -191,7 +203,17 @@ def _read_registry(home: Home, earlier: Mapping[str, tuple[str, ...]]) -> _View:
     if feature_hash(names) != expected:
         raise FeatureMismatch("the catalog", feature_hash(names), expected, where="Feast's registry")
     # What happens is answered before the lake has it: all live features, not only those the shop had so far.
-    return _View(store, service, Inputs.of(names, LIVE_NEEDS), {**earlier, expected: names})
+    return _View(store, service, Inputs.of(names, LIVE_NEEDS), {**earlier, **_held_list(home), expected: names})
+
+
+def _held_list(home: Home) -> dict[str, tuple[str, ...]]:
+    """Return the list of the vectors in the store, where its features still mean what they meant.
+
+    Between a build that has more features and its `materialize` it is not the registry's.
+    """
+    known, names = materialized_list(home) or ("", ())
+    is_sound = bool(names) and set(names) <= set(NAMES) and feature_hash(names) == known
+    return {known: names} if is_sound else {}
 
 
 def open_online(home: Home, log: EventLog, champions: Mapping[str, TaskModel], *, at: datetime) -> OnlineFeatures:
@@ -203,6 +225,7 @@ def open_online(home: Home, log: EventLog, champions: Mapping[str, TaskModel], *
         It does not answer, or a champion asks for features that are not there.
     """
     online = OnlineFeatures.open(home, log)
+    online.require_readable()
     for model in champions.values():
         places(model.label, model.features, online.inputs.names)
     online.read([NOBODY], at=at)

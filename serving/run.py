@@ -19,14 +19,14 @@ from facts.errors import RegularsError
 from facts.event_log import event_log_from_environment
 from facts.home import PROJECT, Home
 from facts.lake import Lake
-from serving.champions import read_champions
+from serving.champions import find_champions
 from serving.clock import AS_OF, Clock, as_of_from_environment
 from serving.decisions import require_decision_settings
 from serving.lifeline import SUPERVISED
 from serving.online import open_online, require_not_later, require_store
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from datetime import datetime
     from pathlib import Path
 
@@ -49,18 +49,19 @@ class Server:
     log: Path
 
 
-def require_servable(home: Home, *, as_of: datetime | None = None) -> None:
-    """Raise, as one sentence, what would keep the service from starting on this home.
+def require_servable(home: Home, *, as_of: datetime | None = None) -> Sequence[str]:
+    """Return the tasks that will be answered; raise, as one sentence, what would keep the service from starting.
 
     It opens what a worker will open, and closes it: a worker that cannot start is started again for ever.
     """
     clock = Clock.of(Lake(home.lake).shop(), as_of=as_of or as_of_from_environment())
     require_store(home)
     require_not_later(home, clock.stands_at or clock.now())
-    champions = read_champions(home)
+    champions = find_champions(home)
     require_decision_settings()
     with closing(event_log_from_environment(home)) as log:
         open_online(home, log, champions, at=clock.now())
+    return list(champions)
 
 
 @contextmanager
@@ -124,18 +125,20 @@ def serve_foreground(
     host: str = "127.0.0.1",
     as_of: datetime | None = None,
     workers: int = 1,
-    announce: Callable[[str], None] = lambda _url: None,
+    announce: Callable[[str, Sequence[str]], None] = lambda _url, _tasks: None,
 ) -> NoReturn:
     """Become the service: this process turns into it, so that signals reach it and its log goes to the terminal.
+
+    Before that `announce` is told where it listens, and the tasks that it answers.
 
     Raises
     ------
     RegularsError
         There is nothing to serve, it does not fit together, or the port is taken.
     """
-    require_servable(home, as_of=as_of)
+    tasks = require_servable(home, as_of=as_of)
     port = _free_port(host, port)
-    announce(f"http://{_in_url(host)}:{port}")
+    announce(f"http://{_in_url(host)}:{port}", tasks)
     environment = _environment(home, as_of=as_of, workers=workers)
     command = _command(host, port)
     sys.stdout.flush()

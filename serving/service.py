@@ -21,7 +21,7 @@ from facts.home import Home
 from facts.lake import Lake
 from scoring.model import TaskModel
 from scoring.reasons import reasons
-from serving.champions import read_champions
+from serving.champions import find_champions, no_champion
 from serving.clock import Clock, as_of_from_environment
 from serving.decisions import Recorder, recorder_from_environment
 from serving.door import ROUTE, Door, refusal
@@ -68,7 +68,7 @@ class Regulars:
         home = Home.from_environment()
         shop = Lake(home.lake).shop()
         self._clock, self._currency = Clock.of(shop, as_of=as_of_from_environment()), shop.currency
-        self._champions = read_champions(home)
+        self._champions = find_champions(home)
         self._events = event_log_from_environment(home)
         self._online = open_online(home, self._events, self._champions, at=self._clock.now())
         for model in self._champions.values():
@@ -83,10 +83,13 @@ class Regulars:
         """Score 1 to 1,000 customers: repurchase, churn and lifetime value, with reasons if asked.
 
         Unknown customers, and customers of whom too little or nothing recent is known, get a status that says so.
-        A body that cannot be answered gets 400 with the field and the reason.
+        A body that cannot be answered gets 400 with the field and the reason. As long as no task has a champion it is
+        503.
         """
         request_id: str = ctx.request.state.request_id
         champions = self._champions
+        if not champions:
+            return _refuse(ctx, Problem(reason=str(no_champion())), status=503)
         tasks = choose_tasks(request.tasks, champions)
         if isinstance(tasks, Problem):
             return _refuse(ctx, tasks, status=400)
@@ -132,10 +135,11 @@ class Regulars:
         self._events.close()
 
     def __is_ready__(self) -> bool:
-        """Return whether the online store and the event log answer."""
+        """Return whether the online store and the event log answer: what a score and what an event needs."""
         now = self._clock.now()
         try:
-            self._online.read([NOBODY], at=self._clock.now())
+            self._online.read([NOBODY], at=now)
+            self._online.require_readable()
             self._events.recent([NOBODY], since=now, known_before=now)
         except RegularsError:
             return False

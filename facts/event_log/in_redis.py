@@ -5,7 +5,8 @@ file at every command: a server with other settings is refused.
 
 Keys, all in one slot of a cluster: `{regulars}:events`, a hash from message id to content and event;
 `{regulars}:waiting`, the stream of what is not in the lake yet; `{regulars}:drained`, the other message ids, and
-`{regulars}:of:<customer id>`, those of one customer, both by when they were received.
+`{regulars}:of:<customer id>`, those of one customer, both by when they were received; `{regulars}:orders`, a hash from
+order id to when the lake first knew of it (empty where it does not) and, after a colon, whose it is.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
-from typing import Any
+from typing import Any, TypeAlias
 from urllib.parse import urlsplit
 
 from pydantic_core import from_json
@@ -27,57 +28,28 @@ from facts.event_log.records import (
     Appended,
     Event,
     EventLogFailed,
+    HeldOrder,
     Message,
     Waiting,
+    anothers,
     content_of_event,
     from_microseconds,
     json_text,
+    orders_made,
     taken,
     to_microseconds,
+    with_held,
 )
+from facts.event_log.redis_scripts import ACCEPTED, ANOTHERS, APPEND, DUPLICATE, MARK
+from facts.order_names import ORDER_EVENTS, made_order, named_order
 
 CONNECT_SECONDS, ANSWER_SECONDS = 1.0, 5.0
 DURABLE = {"appendonly": "yes", "appendfsync": "always", "no-appendfsync-on-rewrite": "no"}
 _EVENTS, _WAITING, _DRAINED, _OF = "{regulars}:events", "{regulars}:waiting", "{regulars}:drained", "{regulars}:of:"
+_ORDERS = "{regulars}:orders"
 _CHUNK = 1_000  # events of one script or transaction, so that others never wait long for it
-_ACCEPTED, _DUPLICATE = 0, 1
 _CONTENT_LENGTH = 32
-
-# KEYS: events, where the ids go (waiting or drained), then a customer's index for every event.
-# ARGV: which of the two, then id, time of receipt and content with event, for every event. Returns a verdict for each.
-_APPEND = """
-local verdicts = {}
-for i = 3, #KEYS do
-  local at = 3 * (i - 3) + 2
-  local id, received, told = ARGV[at], ARGV[at + 1], ARGV[at + 2]
-  local known = redis.call('HGET', KEYS[1], id)
-  if not known then
-    redis.call('HSET', KEYS[1], id, told)
-    redis.call('ZADD', KEYS[i], received, id)
-    if ARGV[1] == 'waiting' then
-      redis.call('XADD', KEYS[2], '*', 'id', id, 'received', received)
-    else
-      redis.call('ZADD', KEYS[2], received, id)
-    end
-    verdicts[#verdicts + 1] = 0
-  elseif string.sub(known, 1, 32) == string.sub(told, 1, 32) then
-    verdicts[#verdicts + 1] = 1
-  else
-    verdicts[#verdicts + 1] = 2
-  end
-end
-return verdicts
-"""
-
-# KEYS: waiting, drained. ARGV: position, how many at most. Returns how many.
-_MARK = """
-local entries = redis.call('XRANGE', KEYS[1], '-', ARGV[1], 'COUNT', ARGV[2])
-for _, entry in ipairs(entries) do
-  redis.call('ZADD', KEYS[2], entry[2][4], entry[2][2])
-  redis.call('XDEL', KEYS[1], entry[1])
-end
-return #entries
-"""
+_Row: TypeAlias = tuple[str, int, str, str, str, str]  # what APPEND takes of an event
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,22 +88,21 @@ class RedisLog:
                 socket_timeout=answer_seconds,
             )
             _require_durable(client, place)
-            return cls(place, client, client.register_script(_APPEND), client.register_script(_MARK))
+            return cls(place, client, client.register_script(APPEND), client.register_script(MARK))
 
     def append(self, messages: Sequence[Message], *, received_at: datetime) -> Appended:
         """Take messages in, in one script."""
         if not messages:
             return Appended(accepted=0, duplicates=0)
         received = to_microseconds(received_at)
-        rows = [(message.message_id, message.customer_id, received, _told(message, received)) for message in messages]
-        verdicts = self._take(_WAITING, rows)
+        verdicts = self._take(_WAITING, [_row_of_message(message, received) for message in messages])
         return Appended(
-            accepted=verdicts.count(_ACCEPTED),
-            duplicates=verdicts.count(_DUPLICATE),
+            accepted=verdicts.count(ACCEPTED),
+            duplicates=verdicts.count(DUPLICATE),
             rejected=tuple(
-                taken(message)
+                anothers(message) if verdict == ANOTHERS else taken(message)
                 for message, verdict in zip(messages, verdicts, strict=True)
-                if verdict not in {_ACCEPTED, _DUPLICATE}
+                if verdict not in {ACCEPTED, DUPLICATE}
             ),
         )
 
@@ -145,11 +116,13 @@ class RedisLog:
             for customer_id in found:
                 asked.zrangebyscore(_OF + customer_id, first, end)
             message_ids = [message_id for ids in asked.execute() for message_id in ids]
-        for event in self._events(message_ids, what_of_it=NOTHING_READ):
-            if event.occurred_at >= since:
-                found[event.customer_id].append(event)
-        for events in found.values():
-            events.sort(key=lambda event: (event.occurred_at, event.message_id))
+        events = [e for e in self._events(message_ids, what_of_it=NOTHING_READ) if e.occurred_at >= since]
+        made = orders_made(events)
+        held = self._held(list(made.values())) if made else {}
+        for event in events:
+            found[event.customer_id].append(with_held(event, made, held))
+        for told in found.values():
+            told.sort(key=lambda event: (event.occurred_at, event.message_id))
         return found
 
     def undrained(self, limit: int) -> list[Waiting]:
@@ -167,11 +140,18 @@ class RedisLog:
             while self._mark(keys=[_WAITING, _DRAINED], args=[position, _CHUNK]) == _CHUNK:
                 pass
 
+    def hold(self, orders: Iterable[HeldOrder]) -> None:
+        """Note which orders the lake has."""
+        told = ((order.order_id, f"{to_microseconds(order.held_from)}:{order.customer_id}") for order in orders)
+        while chunk := dict(islice(told, _CHUNK)):
+            with _failures(self.place):
+                self._client.hset(_ORDERS, mapping=chunk)
+
     def seed(self, events: Iterable[Event]) -> int:
         """Put events here that are in the lake already."""
         rows, count = (_row_of_event(event) for event in events), 0
         while chunk := list(islice(rows, _CHUNK)):
-            count += self._take(_DRAINED, chunk).count(_ACCEPTED)
+            count += self._take(_DRAINED, chunk).count(ACCEPTED)
         return count
 
     def prune(self, before: datetime) -> int:
@@ -190,9 +170,9 @@ class RedisLog:
         """Close the connections."""
         self._client.close()
 
-    def _take(self, where: str, rows: Sequence[tuple[str, str, int, str]]) -> list[int]:
-        keys = [_EVENTS, where, *(_OF + customer_id for _id, customer_id, _received, _told in rows)]
-        told = (part for message_id, _customer, received, told in rows for part in (message_id, received, told))
+    def _take(self, where: str, rows: Sequence[_Row]) -> list[int]:
+        keys = [_EVENTS, where, _ORDERS, *(_OF + customer_id for _id, _received, _told, customer_id, *_names in rows)]
+        told = (part for row in rows for part in row)
         with _failures(self.place):
             verdicts: list[int] = self._append(keys=keys, args=["waiting" if where == _WAITING else "drained", *told])
         return verdicts
@@ -206,6 +186,12 @@ class RedisLog:
         return [
             _event_of(message_id, text) for message_id, text in zip(message_ids, told, strict=True) if text is not None
         ]
+
+    def _held(self, order_ids: Sequence[str]) -> dict[str, datetime]:
+        with _failures(self.place, what_of_it=NOTHING_READ):
+            told = self._client.hmget(_ORDERS, order_ids)
+        since = ((order_id, (said or "").partition(":")[0]) for order_id, said in zip(order_ids, told, strict=True))
+        return {order_id: from_microseconds(int(count)) for order_id, count in since if count}
 
     def _forget(self, message_ids: Sequence[str]) -> None:
         with _failures(self.place):
@@ -247,17 +233,22 @@ def _require_durable(client: Any, place: str) -> None:  # noqa: ANN401 - redis-p
         raise EventLogFailed(place, reason, advice="set `maxmemory-policy noeviction` in redis.conf and restart it")
 
 
-def _told(message: Message, received: int) -> str:
+def _row_of_message(message: Message, received: int) -> _Row:
     head = (message.customer_id, message.event, to_microseconds(message.occurred_at), received)
-    return _text(message.content, head, message.properties)
+    told, names = _text(message.content, head, message.properties), ("", "")
+    if message.event in ORDER_EVENTS:
+        properties = from_json(message.properties)
+        names = named_order(message.event, properties) or "", made_order(message.event, properties) or ""
+    return message.message_id, received, told, message.customer_id, *names
 
 
-def _row_of_event(event: Event) -> tuple[str, str, int, str]:
+def _row_of_event(event: Event) -> _Row:
+    """Return a row that takes no order: what the lake has of it, `hold` tells."""
     received = to_microseconds(event.received_at)
     head = (event.customer_id, event.event, to_microseconds(event.occurred_at), received)
     properties = json_text(event.properties)
     told = _text(content_of_event(event, properties), head, properties)
-    return event.message_id, event.customer_id, received, told
+    return event.message_id, received, told, event.customer_id, "", ""
 
 
 def _text(content: str, head: Sequence[object], properties: str) -> str:

@@ -16,25 +16,29 @@ from datetime import datetime
 from itertools import islice
 from pathlib import Path
 from threading import Lock
+from typing import Any
 
 from pydantic_core import from_json
 
+from facts.event_log.judge import judge, names_of
 from facts.event_log.records import (
     NOTHING_ACKNOWLEDGED,
     NOTHING_READ,
     Appended,
     Event,
     EventLogFailed,
+    HeldOrder,
     Message,
-    Rejection,
     Waiting,
     content_of_event,
     from_microseconds,
     json_text,
-    taken,
+    orders_made,
     to_microseconds,
+    with_held,
 )
 from facts.home import require_sqlite
+from facts.order_names import ORDER_EVENTS
 
 BUSY_SECONDS = 20.0
 _CHUNK = 5_000  # rows of one transaction of the slow work, so that writers never wait long for it
@@ -54,6 +58,13 @@ _SCHEMA = (
         is_drained INTEGER NOT NULL
     )
     """,
+    """
+    CREATE TABLE IF NOT EXISTS orders (
+        order_id TEXT PRIMARY KEY,
+        customer_id TEXT NOT NULL,
+        held_from INTEGER
+    ) WITHOUT ROWID
+    """,
     "CREATE INDEX IF NOT EXISTS of_customer ON events (customer_id, received_at)",
     "CREATE INDEX IF NOT EXISTS waiting ON events (position) WHERE is_drained = 0",
 )
@@ -62,6 +73,21 @@ _INSERT = (
     "VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 )
 _KNOWN = "SELECT message_id, content FROM events WHERE message_id IN (SELECT value FROM json_each(?))"
+_OWNERS = "SELECT order_id, customer_id FROM orders WHERE order_id IN (SELECT value FROM json_each(?))"
+_CLAIM = """
+    INSERT INTO orders (order_id, customer_id) VALUES (?, ?)
+    ON CONFLICT (order_id) DO UPDATE SET customer_id = excluded.customer_id
+    WHERE customer_id <> excluded.customer_id
+"""
+_HELD = """
+    SELECT order_id, held_from FROM orders
+    WHERE order_id IN (SELECT value FROM json_each(?)) AND held_from IS NOT NULL
+"""
+_HOLD = """
+    INSERT INTO orders (order_id, customer_id, held_from) VALUES (?, ?, ?)
+    ON CONFLICT (order_id) DO UPDATE SET customer_id = excluded.customer_id, held_from = excluded.held_from
+    WHERE customer_id <> excluded.customer_id OR held_from IS NOT excluded.held_from
+"""
 _RECENT = f"""
     SELECT {_COLUMNS} FROM events
     WHERE customer_id IN (SELECT value FROM json_each(?)) AND received_at >= ? AND received_at < ? AND occurred_at >= ?
@@ -111,12 +137,15 @@ class SqliteLog:
     def append(self, messages: Sequence[Message], *, received_at: datetime) -> Appended:
         """Take messages in, in one transaction."""
         received = to_microseconds(received_at)
+        orders = {place: names_of(message) for place, message in enumerate(messages) if message.event in ORDER_EVENTS}
         with self._transaction() as connection:
-            asked = json.dumps([message.message_id for message in messages])
-            known = dict(connection.execute(_KNOWN, (asked,)).fetchall())
-            fresh, appended = _judge(messages, known)
-            connection.executemany(_INSERT, [_row_of_message(message, received) for message in fresh])
-        return appended
+            known = dict(_asked(connection, _KNOWN, [message.message_id for message in messages]))
+            named = [order_id for names in orders.values() for order_id in names if order_id is not None]
+            owners = dict(_asked(connection, _OWNERS, named)) if named else {}
+            judged = judge(messages, known, orders, owners)
+            connection.executemany(_INSERT, [_row_of_message(message, received) for message in judged.fresh])
+            connection.executemany(_CLAIM, judged.claims)
+        return judged.appended
 
     def recent(self, customer_ids: Sequence[str], *, since: datetime, known_before: datetime) -> dict[str, list[Event]]:
         """Return each customer's events, by when they happened."""
@@ -124,8 +153,11 @@ class SqliteLog:
         # Nothing is received before it happens, so the index bounds the search from below too.
         rows = self._read(_RECENT, (json.dumps(list(customer_ids)), happened, known, happened), what_of_it=NOTHING_READ)
         found: dict[str, list[Event]] = {customer_id: [] for customer_id in customer_ids}
-        for row in rows:
-            found[row[1]].append(_event_of(row))
+        events = [_event_of(row) for row in rows]
+        made = orders_made(events)
+        held = self._held(set(made.values())) if made else {}
+        for event in events:
+            found[event.customer_id].append(with_held(event, made, held) if held else event)
         return found
 
     def undrained(self, limit: int) -> list[Waiting]:
@@ -135,6 +167,13 @@ class SqliteLog:
     def mark_drained(self, position: str) -> None:
         """Note that the events up to a position are in the lake."""
         self._in_chunks(_MARK, int(position))
+
+    def hold(self, orders: Iterable[HeldOrder]) -> None:
+        """Note which orders the lake has."""
+        rows = ((order.order_id, order.customer_id, to_microseconds(order.held_from)) for order in orders)
+        while chunk := list(islice(rows, _CHUNK)):
+            with self._transaction() as connection:
+                connection.executemany(_HOLD, chunk)
 
     def seed(self, events: Iterable[Event]) -> int:
         """Put events here that are in the lake already."""
@@ -152,6 +191,11 @@ class SqliteLog:
         """Close the file."""
         self._reader.close()
         self._writer.close()
+
+    def _held(self, order_ids: Iterable[str]) -> dict[str, datetime]:
+        with self._reading, _failures(self.path, what_of_it=NOTHING_READ):
+            rows = _asked(self._reader, _HELD, list(order_ids))
+        return {order_id: from_microseconds(held_from) for order_id, held_from in rows}
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
@@ -211,19 +255,8 @@ def use_wal(connection: sqlite3.Connection) -> None:
             return
 
 
-def _judge(messages: Sequence[Message], known: dict[str, str]) -> tuple[list[Message], Appended]:
-    """Return the messages that are new, and what becomes of all of them; `known` is content by message id."""
-    fresh: list[Message] = []
-    rejected: list[Rejection] = []
-    for message in messages:
-        content = known.get(message.message_id)
-        if content is None:
-            known[message.message_id] = message.content
-            fresh.append(message)
-        elif content != message.content:
-            rejected.append(taken(message))
-    duplicates = len(messages) - len(fresh) - len(rejected)
-    return fresh, Appended(accepted=len(fresh), duplicates=duplicates, rejected=tuple(rejected))
+def _asked(connection: sqlite3.Connection, query: str, keys: Sequence[str]) -> list[tuple[str, Any]]:
+    return connection.execute(query, (json.dumps(keys),)).fetchall()
 
 
 def _row_of_message(message: Message, received: int) -> tuple[object, ...]:

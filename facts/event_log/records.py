@@ -5,14 +5,16 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
 from facts.errors import RegularsError
+from facts.order_names import made_order
 
 KEPT_DAYS = 30
 TAKEN = "message_id already used by another message"
+ANOTHERS = "the order is another customer's; send its own userId"
 # What a log that fails has left undone, where something came in and where somebody asked.
 NOTHING_ACKNOWLEDGED, NOTHING_READ = "nothing was acknowledged", "the last events could not be read"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -52,7 +54,11 @@ class Message:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
-    """An event of the log; never received before it happened."""
+    """An event of the log; never received before it happened.
+
+    `order_held_from` is when the lake first knew of the order, or the return, that it tells of, whoever told: None
+    where the lake does not have it, and for all other events.
+    """
 
     message_id: str
     customer_id: str
@@ -60,6 +66,16 @@ class Event:
     occurred_at: datetime
     received_at: datetime
     properties: Mapping[str, Any]
+    order_held_from: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeldOrder:
+    """An order, or a return, that the lake has: whose it is, and when the lake first knew of it."""
+
+    order_id: str
+    customer_id: str
+    held_from: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,7 +114,9 @@ class EventLog(Protocol):
     def append(self, messages: Sequence[Message], *, received_at: datetime) -> Appended:
         """Take messages in, all that are accepted in one step, and return when they are on disk.
 
-        A message id that is known is a duplicate if the message is the same, and rejected if it is another one.
+        A message id that is known is a duplicate if the message is the same, and rejected if it is another one. A
+        message about an order that is known to be another customer's is rejected; the first who completes an order has
+        it.
         """
 
     def recent(self, customer_ids: Sequence[str], *, since: datetime, known_before: datetime) -> dict[str, list[Event]]:
@@ -113,6 +131,9 @@ class EventLog(Protocol):
     def mark_drained(self, position: str) -> None:
         """Note that the events up to a position, and it, are in the lake."""
 
+    def hold(self, orders: Iterable[HeldOrder]) -> None:
+        """Note which orders the lake has; what it says of one stands over what events said of it."""
+
     def seed(self, events: Iterable[Event]) -> int:
         """Put events here that are in the lake already; known message ids are left as they are. Return how many."""
 
@@ -126,6 +147,23 @@ class EventLog(Protocol):
 def taken(message: Message) -> Rejection:
     """Return the rejection of a message whose id is another one's."""
     return Rejection(index=message.index, message_id=message.message_id, field="messageId", reason=TAKEN)
+
+
+def anothers(message: Message) -> Rejection:
+    """Return the rejection of a message about another customer's order."""
+    return Rejection(index=message.index, message_id=message.message_id, field="properties.order_id", reason=ANOTHERS)
+
+
+def orders_made(events: Iterable[Event]) -> dict[str, str]:
+    """Return the ids of the orders and returns that some events make, by message id."""
+    made = ((event.message_id, made_order(event.event, event.properties)) for event in events)
+    return {message_id: order_id for message_id, order_id in made if order_id is not None}
+
+
+def with_held(event: Event, made: Mapping[str, str], held: Mapping[str, datetime]) -> Event:
+    """Return an event with when the lake first knew of what it makes; see `orders_made`."""
+    since = held.get(made.get(event.message_id, ""))
+    return event if since is None else replace(event, order_held_from=since)
 
 
 def to_microseconds(instant: datetime) -> int:

@@ -210,6 +210,29 @@ class TestOrders:
         assert drain(log, lake, LATER).corrected_orders == 1
         assert [net_amounts(lake, "e1", n) for n in range(2)] == [[3, 7], [0, 0]]
 
+    @pytest.mark.parametrize("event", ["Order Completed", "Order Refunded", "Order Cancelled"])
+    @pytest.mark.parametrize("order_id", ["o0", "e1"], ids=["by file", "by event"])
+    def test_an_event_never_changes_another_customers_order(
+        self, log: SqliteLog, lake: Lake, event: str, order_id: str
+    ) -> None:
+        take(log, completed("e1"), message("Order Refunded", minutes=1, order_id="e1", total=2))
+        drain(log, lake, LATER)
+        before = {name: rows for name, rows in content(lake).items() if name in {"orders", "order_lines"}}
+        taken = SqliteLog.open(log.path.with_name("other.db"))  # one that knows nothing of the lake's orders yet
+        take(taken, message(event, "zoe", minutes=5, order_id=order_id, total=5))
+        assert drain(taken, lake, LATER) == Drained(events=1, new_orders=0, corrected_orders=0, set_aside=1)
+        assert {name: rows for name, rows in content(lake).items() if name in before} == before
+        assert [row["customer_id"] for row in table(lake, "events")].count("zoe") == 1, "it is kept as an event"
+        (aside,) = table(lake, "quarantine")
+        assert (aside["table_name"], aside["rule"]) == ("orders", "an order has one customer")
+        assert f"{event} of zoe about order {order_id}" in aside["row"]
+
+    def test_what_others_said_of_an_order_before_it_came_is_not_said_of_it(self, log: SqliteLog, lake: Lake) -> None:
+        take(log, message("Order Cancelled", "zoe", order_id="e1"), message("Order Refunded", "zoe", order_id="e1"))
+        take(log, completed("e1", minutes=5))
+        assert drain(log, lake, LATER).new_orders == 1
+        assert [kind for _n, kind, *_ in versions(lake, "e1")] == ["sale"]
+
     def test_events_of_the_lake_that_are_no_json_hold_up_nothing(self, log: SqliteLog, lake: Lake) -> None:
         rows = rows_of()
         rows["customers"] = [{"customer_id": "ann", "traits": "no json"}]

@@ -14,10 +14,12 @@ from hypothesis import strategies as st
 from facts.event_log.in_redis import RedisLog
 from facts.event_log.in_sqlite import SqliteLog
 from facts.event_log.records import (
+    ANOTHERS,
     TAKEN,
     Appended,
     Event,
     EventLog,
+    HeldOrder,
     Message,
     Rejection,
     content_of,
@@ -279,6 +281,60 @@ class TestSeed:
     def test_more_than_one_step_takes(self, log: EventLog) -> None:
         assert log.seed(event(f"s{n}") for n in range(5_500)) == 5_500
         assert len(ids_of(log)) == 5_500
+
+
+def about(message_id: str, customer_id: str, event: str = "Order Completed", **more: object) -> Message:
+    return message(message_id, customer_id, event=event, **({"order_id": "o1"} | more))
+
+
+def held_from(log: EventLog, customer_id: str = "ann") -> dict[str, datetime | None]:
+    events = log.recent([customer_id], since=LONG_AGO, known_before=EVER)[customer_id]
+    return {e.message_id: e.order_held_from for e in events}
+
+
+class TestOrders:
+    def test_an_event_says_since_when_the_lake_has_its_order(self, log: EventLog) -> None:
+        log.append([about("m1", "ann"), about("m2", "ann", order_id=2), message("m3", order_id="o1")], received_at=NOON)
+        log.append([about("m4", "ann", "Order Refunded", refund_id="r")], received_at=NOON)
+        assert held_from(log) == dict.fromkeys(["m1", "m2", "m3", "m4"])
+        log.hold(
+            HeldOrder(order_id=order_id, customer_id="ann", held_from=since)
+            for order_id, since in (("o1", NOON - MICROSECOND), ("2", NOON), ("o1/return/r", LONG_AGO))
+        )
+        assert held_from(log) == {"m1": NOON - MICROSECOND, "m2": NOON, "m3": None, "m4": LONG_AGO}
+
+    def test_more_than_one_step_takes(self, log: EventLog) -> None:
+        log.hold(HeldOrder(order_id=f"o{n}", customer_id="ann", held_from=NOON) for n in range(5_500))
+        log.append([about("m1", "ann", order_id="o5499")], received_at=NOON)
+        assert held_from(log) == {"m1": NOON}
+
+    @pytest.mark.parametrize("event", ["Order Completed", "Order Refunded", "Order Cancelled"])
+    @pytest.mark.parametrize("where", ["lake", "batch", "log"])
+    def test_one_has_one_customer(self, log: EventLog, event: str, where: str) -> None:
+        first, other = about("m1", "ann"), about("m2", "bob", event, index=1)
+        if where == "lake":
+            log.hold([HeldOrder(order_id="o1", customer_id="ann", held_from=NOON)])
+        if where == "batch":
+            appended = log.append([first, other], received_at=NOON)
+        else:
+            assert log.append([first], received_at=NOON).accepted == 1
+            appended = log.append([other], received_at=NOON)
+        assert appended.rejected == (Rejection(index=1, message_id="m2", field="properties.order_id", reason=ANOTHERS),)
+        assert ids_of(log, "bob") == []
+        assert log.append([about("m3", "ann", event)], received_at=NOON).accepted == 1
+
+    def test_who_completes_it_has_it_and_its_refunds(self, log: EventLog) -> None:
+        assert log.append([about("m1", "bob", "Order Refunded", total=1)], received_at=NOON).accepted == 1
+        assert log.append([about("m2", "bob", "Order Cancelled")], received_at=NOON).accepted == 1
+        story = [about("m3", "ann"), about("m4", "ann", "Order Refunded"), about("m5", "bob", "Order Refunded")]
+        appended = log.append(story, received_at=NOON)
+        assert (appended.accepted, [r.message_id for r in appended.rejected]) == (2, ["m5"])
+
+    def test_the_lake_says_whose_it_is(self, log: EventLog) -> None:
+        log.append([about("m1", "bob")], received_at=NOON)
+        log.hold([HeldOrder(order_id="o1", customer_id="ann", held_from=NOON)])
+        appended = log.append([about("m2", "bob"), about("m3", "ann")], received_at=NOON)
+        assert (appended.accepted, [r.message_id for r in appended.rejected]) == (1, ["m2"])
 
 
 @dataclass

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import sqlite3
 from collections.abc import Callable
@@ -21,8 +22,9 @@ from facts.errors import DamagedFile, NotYet
 from facts.event_log import open_event_log
 from facts.home import Home
 from facts.lake import Lake
+from facts.segment import read_batch
 from features.build import build_snapshots
-from features.materialize import materialize, materialized_cutoff
+from features.materialize import ONLINE_NOTE, materialize, materialized_cutoff
 from features.snapshots import VECTORS
 from features.store import apply_definitions, open_registered
 from features.vectors import HASH_LENGTH
@@ -31,7 +33,7 @@ from scoring.model import Gate, TaskModel
 from scoring.registry import UnusableChampion, champion_version, version_folder
 from serving.champions import read_champions
 from serving.clock import TICK
-from serving.online import OnlineFeatures
+from serving.online import OnlineFeatures, OtherVectors, open_online
 from serving.schema import TASKS
 
 Enthrone: TypeAlias = Callable[..., str]
@@ -196,6 +198,29 @@ def test_what_a_shop_has_for_the_first_time_needs_no_new_start(
         assert None in [features["return_count_90d"] for features in ask()]
 
 
+def test_between_a_build_with_more_features_and_its_materialize_the_earlier_list_answers(
+    workshop: Home, enthrone: Enthrone, serve: Serve, tmp_path: Path
+) -> None:
+    enthrone("churn")
+    home = Home(shutil.copytree(workshop.folder, tmp_path / "home"))
+    materialize(open_registered(home), home, as_of=shop.UNTIL)
+    log = open_event_log(home)
+    told = {"type": "track", "userId": shop.REGULAR_IDS[0], "properties": {"order_id": "new", "total": 3}}
+    batch = [told | {"messageId": event, "event": event} for event in ("Order Completed", "Order Refunded")]
+    log.append(read_batch(batch, received_at=shop.UNTIL, currency="EUR").messages, received_at=shop.UNTIL)
+    drain(log, Lake(home.lake), shop.UNTIL + TICK)
+    build_snapshots(Lake(home.lake))
+    apply_definitions(home)
+    body = {"customer_ids": [shop.REGULAR_IDS[1]], "features": True}
+    with serve(home) as client:  # started before the new vectors are there
+        assert client.get("/readyz").status_code == 200
+        before = client.post("/v1/score", json=body).json()["results"][0]
+        assert (before["status"], before["features"]["return_count_90d"]) == ("ok", None)
+        materialize(open_registered(home), home, as_of=shop.UNTIL)
+        after = client.post("/v1/score", json=body).json()["results"][0]
+        assert (after["status"], after["features"]["return_count_90d"]) == ("ok", 0)
+
+
 class TestStore:
     """What the store holds is not what the models were trained on, or cannot be read."""
 
@@ -214,6 +239,18 @@ class TestStore:
         assert response.status_code == 503
         assert "the online store holds vectors of feature list 0123456789ab, the registry has " in response.text
         assert response.headers["X-Request-ID"] == response.json()["request_id"]
+
+    def test_vectors_that_are_known_not_to_be_read_are_not_ready(self, store: Home, serve: Serve) -> None:
+        note = store.folder / ONLINE_NOTE
+        kept = note.read_text()
+        with serve(store) as client:
+            assert client.get("/readyz").status_code == 200
+            note.write_text(json.dumps(json.loads(kept) | {"feature_list": "0123456789ab"}))
+            assert client.get("/readyz").status_code == 503
+            with pytest.raises(OtherVectors), closing(open_event_log(store)) as log:
+                open_online(store, log, {}, at=shop.UNTIL)
+            note.write_text(kept)
+            assert client.get("/readyz").status_code == 200
 
     @pytest.mark.parametrize(
         ("keep", "said"), [(HASH_LENGTH + 4, "a vector of 1 features"), (HASH_LENGTH + 5, "a vector that is none")]

@@ -171,6 +171,22 @@ def test_so_it_is_through_feast_and_the_next_snapshot_holds_the_orders_once(stoc
     assert set(LIVE_NAMES) >= set(names) - set(online.inputs.kept)
 
 
+def test_an_order_that_the_snapshot_has_by_file_is_not_new_when_its_event_comes(stock: Home, place: Path) -> None:
+    home = _copy(stock, place)
+    log = open_event_log(home)
+    held = shop.orders()[0]
+    order = {"order_id": held.order_id, "revenue": held.amount}
+    fresh = {"order_id": "live-1", "revenue": 50.0}
+    sent = [
+        (CUTOFF + 1 * HOUR, _told("a", held.customer_id, "Order Completed", CUTOFF, order)),
+        (CUTOFF + 2 * HOUR, _told("b", held.customer_id, "Order Completed", CUTOFF, fresh)),
+    ]
+    online = OnlineFeatures.open(home, log)
+    answers = _answer_as_they_come(online, log, sent, [CUTOFF + HOUR + MINUTE, CUTOFF + 3 * HOUR])
+    column = online.inputs.names.index("order_count_since_snapshot")
+    assert [answer[WHO.index(held.customer_id), column] for answer in answers.values()] == [0, 1]
+
+
 def _told(message_id: str, who: str, event: str, at: datetime, properties: dict[str, Any]) -> dict[str, Any]:
     return {
         "type": "track",

@@ -106,9 +106,15 @@ def test_in_the_foreground_a_signal_ends_it(served: Home) -> None:
         process.wait()
 
 
-def test_nothing_to_serve_is_said_before_anything_starts(stock: Home, tmp_path: Path) -> None:
-    with pytest.raises(NotYet, match="there is no champion"), start_server(stock):
-        pass
+def test_a_shop_without_a_champion_is_served_for_its_events(stock: Home, tmp_path: Path) -> None:
+    home = Home(shutil.copytree(stock.folder, tmp_path / "home"))
+    with start_server(home) as server:
+        told = {"type": "track", "messageId": "m1", "userId": "1", "event": "Cart Viewed"}
+        assert httpx.post(f"{server.url}/v1/events", json={"batch": [told]}).json()["accepted"] == 1
+        assert httpx.post(f"{server.url}/v1/score", json={"customer_ids": ["1"]}).status_code == 503
+
+
+def test_nothing_to_serve_is_said_before_anything_starts(tmp_path: Path) -> None:
     with pytest.raises(NotYet, match="there is no lake"):
         serve_foreground(Home(tmp_path))
     assert not list(tmp_path.iterdir())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from datetime import timedelta
 
 import corner_shop as shop
@@ -180,6 +181,17 @@ class TestNothingToServe:
             pass
         assert not list(tmp_path.iterdir())
 
-    def test_no_champion_at_all(self, stock: Home, serve: Serve) -> None:
-        with pytest.raises(NotYet, match="no champion of any task yet; run `regulars train` first"), serve(stock):
-            pass
+    def test_without_a_champion_events_are_taken_and_nobody_is_scored(
+        self, stock: Home, serve: Serve, tmp_path
+    ) -> None:
+        home = Home(shutil.copytree(stock.folder, tmp_path / "home"))
+        told = {"type": "track", "messageId": "m1", "userId": shop.REGULAR_IDS[0], "event": "Cart Viewed"}
+        with serve(home) as client:
+            assert client.get("/readyz").status_code == 200
+            assert client.post("/v1/events", json={"batch": [told]}).json()["accepted"] == 1
+            for body in ({"customer_ids": ["1"]}, {"customer_ids": ["1"], "tasks": ["churn"]}):
+                response = client.post("/v1/score", json=body)
+                assert response.status_code == 503
+                assert response.json()["request_id"] == response.headers["X-Request-ID"]
+                assert "no champion of any task yet; run `regulars train`" in response.json()["error"]["reason"]
+                assert "then start the service again" in response.json()["error"]["reason"]

@@ -6,7 +6,7 @@ import ibis
 from ibis import _
 from ibis.expr.types import Table, Value
 
-from facts.contracts import INSTANT, MONEY, ORDERS
+from facts.contracts import INSTANT, MONEY, ONE_CUSTOMER, ORDERS
 from facts.ingest.table.mapping import Mapping
 from facts.ingest.table.rows import CUSTOMER_RULE, FILE_STEP, OF_ORDER
 from facts.ingest.table.times import wall_at
@@ -17,7 +17,7 @@ ALWAYS = ("source_line", "customer_id", "ordered_at", "has_hours", "time_said", 
 OF_TIME = ("ordered_at", "has_hours", "received_at")
 LAST = 1 << 60  # after every place
 ORDER_FACTS = ("status", "currency", *OF_ORDER)
-ONE_CUSTOMER, ONE_FILE = "an order has one customer", "an order stands in one file"
+ONE_FILE = "an order stands in one file"
 GIVEN_ONCE = (
     "source_line", "customer_id", "ordered_at", "has_hours", "received_at", "cancelled_at", "refunded_at",
     "store_id", "kind",
