@@ -110,6 +110,11 @@ def measured(report: Mapping[str, Any], *, version: str, zone: str) -> None:
     ]
     table("By decile of the prediction", ["decile", "predicted", *_DECILE_MEASURES], deciles, right=_DECILE_MEASURES)
     _show_groups(report["groups"])
+    if potential := report["potential"]:
+        console.print(
+            f"{potential['said']}" + ("" if potential["holds"] else "; not beyond noise: nobody is flagged"),
+            highlight=False,
+        )
     console.print(f"{report['horizon_days']} days because {report['horizon_reason']}", highlight=False)
     style = "green" if report["is_champion"] else "yellow"
     for line in report["verdict"]:

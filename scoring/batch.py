@@ -59,6 +59,7 @@ def score_table(rows: FeatureRows, models: Mapping[str, TaskModel], *, as_of: da
 
     The score's column is `<task>_probability`, `<task>_amount` or `<task>_days`, missing where the status is not ok; of
     the latter two `<task>_p10`, `<task>_p50` and `<task>_p90` follow. Days at the horizon mean: not within it, if ever.
+    `<task>_potential` says who spent little so far and is expected to spend far more than others who did.
     `<task>_model` names the version.
     """
     answers = answer(rows, models, at=as_of, ttl=ttl)
@@ -75,6 +76,9 @@ def score_table(rows: FeatureRows, models: Mapping[str, TaskModel], *, as_of: da
         frame[f"{task}_{model.kind}"] = answers.scores[task]
         if task in answers.intervals:
             frame[[f"{task}_{name}" for name in QUANTILE_NAMES]] = answers.intervals[task]
+        if model.potential is not None:
+            spend = rows.matrix[:, rows.features.index(model.potential.feature)]
+            frame[f"{task}_potential"] = model.potential.flags(spend, answers.scores[task])
         frame[f"{task}_horizon_days"] = model.horizon_days
         frame[f"{task}_model"] = model.label
     return frame

@@ -1,6 +1,6 @@
 """A trained model: its boosters, its calibration, and what must hold of the features that it is given.
 
-It imports nothing of this project, so that MLflow can carry this folder with the model.
+It imports nothing of this project but its own room, so that MLflow can carry this folder with the model.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
+
+from scoring.potential import Potential
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -133,6 +135,8 @@ class TaskModel:
         Of a two-part model, the probability that there is any amount at all, which the booster's is multiplied by.
     quantiles
         The interval of an amount or of days; the score of days is their median.
+    potential
+        Of an amount, who is flagged as a customer with more to come; only where they were seen to out-grow others.
     """
 
     task: str
@@ -148,6 +152,7 @@ class TaskModel:
     booster: xgboost.Booster = field(repr=False, compare=False)
     buys: xgboost.Booster | None = field(default=None, repr=False, compare=False)
     quantiles: Quantiles | None = None
+    potential: Potential | None = None
 
     @property
     def registered_name(self) -> str:

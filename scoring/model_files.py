@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from scoring.model import Calibration, Gate, Quantiles, TaskModel, UnusableModel, Windows
+from scoring.potential import Potential
 
 if TYPE_CHECKING:
     import xgboost
@@ -29,6 +30,7 @@ def write_model(model: TaskModel, folder: Path) -> None:
     told |= {"gate": asdict(model.gate), "calibration": asdict(model.calibration)}
     told["windows"] = asdict(model.windows) if model.windows else None
     told["quantiles"] = {"link": model.quantiles.link, "shifts": model.quantiles.shifts} if model.quantiles else None
+    told["potential"] = asdict(model.potential) if model.potential else None
     told["sha256"] = _digest(told)
     (folder / MODEL_FILE).write_text(json.dumps(told, indent=2), encoding="utf-8")
 
@@ -83,7 +85,7 @@ def _model(told: dict[str, Any], boosters: dict[str, xgboost.Booster], *, versio
         version=version,
         gate=Gate(**told["gate"]),
         calibration=Calibration(method=knots["method"], raw=tuple(knots["raw"]), calibrated=tuple(knots["calibrated"])),
-        windows=windows and Windows(**{name: _frozen(value) for name, value in windows.items()}),
+        windows=windows and Windows(**_frozen(windows)),
         booster=booster,
         buys=boosters.get("buys.ubj"),
         quantiles=quantiles
@@ -92,11 +94,12 @@ def _model(told: dict[str, Any], boosters: dict[str, xgboost.Booster], *, versio
             link=quantiles["link"],
             shifts=tuple(quantiles["shifts"]),
         ),
+        potential=told["potential"] and Potential(**_frozen(told["potential"])),
     )
 
 
-def _frozen(value: Any) -> Any:  # noqa: ANN401 - what JSON holds
-    return tuple(value) if isinstance(value, list) else value
+def _frozen(told: dict[str, Any]) -> dict[str, Any]:
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in told.items()}
 
 
 def _changed(path: Path) -> UnusableModel:

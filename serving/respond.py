@@ -11,7 +11,15 @@ from features.inputs import describe
 from features.store import TTL
 from scoring.answers import Answers, FeatureRows, answer
 from scoring.reasons import reasons
-from serving.schema import AmountScore, CustomerResult, DaysScore, ProbabilityScore, ReasonGiven, ScoreRequest
+from serving.schema import (
+    AmountScore,
+    CustomerResult,
+    DaysScore,
+    PotentialGiven,
+    ProbabilityScore,
+    ReasonGiven,
+    ScoreRequest,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -68,7 +76,7 @@ def _result(
     as_of = rows.features_as_of[row]
     is_known = as_of is not None and as_of <= at  # features newer than the instant are not known at it
     is_ok = answers.statuses[row] == "ok"
-    scores = {task: _score(model, answers, row, at=at) for task, model in models.items()} if is_ok else {}
+    scores = {task: _score(model, rows, answers, row, at=at) for task, model in models.items()} if is_ok else {}
     return CustomerResult(
         customer_id=rows.customer_ids[row],
         status=answers.statuses[row],
@@ -80,7 +88,9 @@ def _result(
     )
 
 
-def _score(model: TaskModel, answers: Answers, row: int, *, at: datetime) -> ProbabilityScore | AmountScore | DaysScore:
+def _score(
+    model: TaskModel, rows: FeatureRows, answers: Answers, row: int, *, at: datetime
+) -> ProbabilityScore | AmountScore | DaysScore:
     value = float(answers.scores[model.task][row])
     if model.kind == "probability":
         return ProbabilityScore(probability=value, horizon_days=model.horizon_days, model=model.label)
@@ -100,9 +110,26 @@ def _score(model: TaskModel, answers: Answers, row: int, *, at: datetime) -> Pro
         p10=low,
         p50=middle,
         p90=high,
+        potential=_potential(model, rows, row, value),
         currency=model.currency or "",
         horizon_days=model.horizon_days,
         model=model.label,
+    )
+
+
+def _potential(model: TaskModel, rows: FeatureRows, row: int, value: float) -> PotentialGiven | None:
+    usual = model.potential
+    if usual is None:
+        return None
+    spend = rows.matrix[row : row + 1, rows.features.index(usual.feature)].astype(float)
+    if not usual.flags(spend, np.array([value]))[0]:
+        return None
+    typical = usual.typical[int(usual.band_of(spend)[0])]
+    return PotentialGiven(
+        spend_amount=spend[0],
+        typical_amount=typical,
+        reason=f"spent {spend[0]:,.2f} in 365 days, expected to spend {value:,.2f} in {model.horizon_days}: "
+        f"customers of equal spend {typical:,.2f} in the middle",
     )
 
 

@@ -63,6 +63,19 @@ class ProbabilityScore(BaseModel):
     model: str = Field(description="Registered model and version", examples=["regulars-repurchase/1"])
 
 
+class PotentialGiven(BaseModel):
+    """A customer with more to come, and why."""
+
+    spend_amount: float = Field(description="Spent in the last 365 days, in the lower half", examples=[48.2])
+    typical_amount: float = Field(
+        description="Median of what customers of equal spend are expected to", examples=[35.0]
+    )
+    reason: str = Field(
+        description="The same in a sentence",
+        examples=["spent 48.20 in 365 days, expected to spend 180.00: customers of equal spend 35.00 in the middle"],
+    )
+
+
 class AmountScore(BaseModel):
     """An expected amount of money, and the interval that 80 % of such customers end in."""
 
@@ -70,6 +83,11 @@ class AmountScore(BaseModel):
     p10: float = Field(description="A tenth of such customers spend less", examples=[120.0])
     p50: float = Field(description="Half of such customers spend less", examples=[398.0])
     p90: float = Field(description="A tenth of such customers spend more", examples=[760.0])
+    potential: PotentialGiven | None = Field(
+        default=None,
+        description="Where little was spent so far and far more is expected than of others who spent as little; such "
+        "customers out-grew the others on a later period, else nobody is flagged",
+    )
     currency: str = Field(description="ISO 4217 code of the shop's currency", examples=["USD"])
     horizon_days: int = Field(description="How far it looks ahead, in days", examples=[90])
     model: str = Field(description="Registered model and version", examples=["regulars-clv/1"])

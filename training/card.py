@@ -59,6 +59,7 @@ tested once on {day(splits.test)}, {len(evaluation.actual):,} customers.
 {_metric_table(task, evaluation)}
 
 {_groups(evaluation)}
+{_potential(result)}
 ### What it goes by
 
 {", ".join(f"`{name}`" for name in strongest)} (by total gain).
@@ -78,6 +79,14 @@ def _learned(result: Result) -> str:
     if model.windows and model.windows.columns:
         said.append("sums over windows that began before the shop's record stretched to whole windows")
     return "; ".join(said)
+
+
+def _potential(result: Result) -> str:
+    growth = result.evaluation.growth
+    if growth is None:
+        return ""
+    verdict = "they are flagged" if result.model.potential else "not beyond noise: nobody is flagged"
+    return f"### Customers with more to come\n\n{growth}; {verdict}.\n"
 
 
 def _groups(evaluation: Evaluation) -> str:

@@ -26,6 +26,7 @@ from training.metrics import (
     estimate_interval,
     paired_difference,
 )
+from training.potential import Growth, measure_growth
 from training.tasks import Task
 
 MODEL, CHAMPION = "model", "champion"
@@ -72,6 +73,7 @@ class Evaluation:
     quantiles: NDArray[np.float64] | None = None
     interval: Mapping[str, Estimate] = field(default_factory=dict)
     groups: tuple[GroupMeasure, ...] = ()
+    growth: Growth | None = None
     obstacles: tuple[str, ...] = ()  # sentences: what keeps the model from being champion, whatever it measures
 
     @property
@@ -132,6 +134,7 @@ def evaluate(
         quantiles=quantiles,
         interval=interval,
         groups=tuple(groups),
+        growth=_growth(model, test, predictions[MODEL], seed=seed),
         deciles=_deciles(task, actual, predictions[MODEL], seed=seed),
         comparisons=tuple(
             _compare(task, name, actual, predictions, must_win=must, seed=seed) for name, must in must_win.items()
@@ -173,6 +176,12 @@ def _unmeasured(reigning: TaskModel, model: TaskModel, test: TrainingSet) -> str
     else:
         return None
     return f"the champion {reigning.label} cannot be measured beside it: {why}; `regulars promote` decides"
+
+
+def _growth(model: TaskModel, test: TrainingSet, predicted: NDArray[np.float64], *, seed: int) -> Growth | None:
+    if model.potential is None:
+        return None
+    return measure_growth(model.potential, test, predicted, draws=DRAWS, seed=seed)
 
 
 def _baseline_scores(baseline: Baseline, train: TrainingSet, test: TrainingSet) -> NDArray[np.float64]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -14,6 +15,7 @@ from training.dataset import TrainingSet
 from training.fitting import Boosters, FoldRows, Recipe, Rounds, conformal_shifts, fit, fit_fold, held_out
 from training.means import Means
 from training.plan import Plan
+from training.potential import learn_potential
 from training.search import Found, fold_rows, mean_rounds
 
 
@@ -36,7 +38,7 @@ def fit_final(plan: Plan, data: TrainingSet, found: Found, shop: Shop, *, means:
         interval = recipe.of_quantiles
         rounds = mean_rounds([fit_fold(interval, fold) for fold in fold_rows(data, splits.folds)])
         quantiles = _quantiles(interval, fit(interval, train, rounds), folds, rounds)
-    return TaskModel(
+    model = TaskModel(
         task=task.name,
         kind=task.kind,
         horizon_days=plan.horizon.days,
@@ -50,6 +52,10 @@ def fit_final(plan: Plan, data: TrainingSet, found: Found, shop: Shop, *, means:
         buys=boosters.buys,
         quantiles=quantiles,
     )
+    if task.kind != "amount":
+        return model
+    last = data.at([splits.train[-1]])
+    return replace(model, potential=learn_potential(last, model.score(last.matrix)))
 
 
 def _quantiles(recipe: Recipe, boosters: Boosters, folds: Sequence[FoldRows], rounds: Rounds) -> Quantiles:

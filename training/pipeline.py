@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -159,6 +159,8 @@ def _fit_and_measure(
     evaluation = evaluate(
         plan.task, model, train_rows, test_rows, reigning=_reigning(home, plan.task.name), seed=plan.seed
     )
+    if evaluation.growth is None or not evaluation.growth.holds:
+        model = replace(model, potential=None)  # who was not seen to out-grow others is not flagged
     return Result(
         plan=plan,
         means=means,

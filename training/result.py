@@ -15,6 +15,7 @@ from training.evaluation import MODEL, Evaluation
 from training.means import Means
 from training.metrics import METRICS
 from training.plan import Plan
+from training.potential import told
 from training.search import Found
 
 if TYPE_CHECKING:
@@ -61,6 +62,7 @@ def build_report(result: Result) -> dict[str, Any]:
         "feature_hash": result.model.feature_hash,
         "estimates": {p: {m: asdict(e) for m, e in ms.items()} for p, ms in evaluation.estimates.items()},
         "interval": {name: asdict(estimate) for name, estimate in evaluation.interval.items()},
+        "potential": told(evaluation.growth),
         "groups": [group.told() for group in evaluation.groups],
         "comparisons": [asdict(comparison) | {"holds": comparison.holds} for comparison in evaluation.comparisons],
         "deciles": evaluation.deciles.to_dict("records"),
@@ -80,6 +82,13 @@ def build_metrics(result: Result) -> dict[str, float]:
                 metrics |= {f"{name}_low": estimate.low, f"{name}_high": estimate.high}
     for name, estimate in result.evaluation.interval.items():
         metrics |= {name: estimate.value, f"{name}_low": estimate.low, f"{name}_high": estimate.high}
+    if growth := result.evaluation.growth:
+        ratio = growth.ratio
+        metrics |= {
+            "potential_ratio": ratio.value,
+            "potential_ratio_low": ratio.low,
+            "potential_ratio_high": ratio.high,
+        }
     for group in result.evaluation.groups:
         metrics[f"{group.group}.rows"] = group.rows
         metrics |= {f"{group.group}.{name}": estimate.value for name, estimate in group.estimates.items()}
@@ -99,7 +108,6 @@ def build_figures(result: Result) -> dict[str, Figure]:
     unit = _raw_unit(str(found.params["objective"]), currency=model.currency)
     gate_estimates = {name: measured[task.gate_metric] for name, measured in evaluation.estimates.items()}
     figures = {
-        "decile": plots.decile_plot(actual, predicted, subject=subject),
         "feature_importance": plots.importance_plot(
             model.features, gain, subject=subject, row_count=len(result.train_rows.frame)
         ),
@@ -111,6 +119,7 @@ def build_figures(result: Result) -> dict[str, Figure]:
         ),
     }
     if task.kind != "days":
+        figures["decile"] = plots.decile_plot(actual, predicted, subject=subject)
         figures["gain"] = plots.gain_plot(actual, predicted, baselines, subject=subject)
     if len(found.trials):
         figures["optimisation_history"] = plots.optimisation_plot(

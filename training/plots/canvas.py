@@ -48,6 +48,12 @@ class Subject:
         return f"observed {self._quantity}"
 
     @property
+    def single_label(self) -> str:
+        """The label of an axis of single customers' outcomes, with its unit."""
+        unit = {"probability": "0 or 1", "amount": "shop's currency", "days": "days"}[self.kind]
+        return f"{self.outcome} within {self.horizon_days} days ({unit})"
+
+    @property
     def _quantity(self) -> str:
         unit = {"probability": "rate, 0 to 1", "amount": "mean, shop's currency", "days": "mean"}[self.kind]
         return f"{self.outcome} within {self.horizon_days} days ({unit})"

@@ -140,9 +140,7 @@ def interval_plot(actual: ArrayLike, quantiles: ArrayLike, *, subject: Subject) 
     axes.plot(deciles, middle, color=BLUE, linewidth=1.5, label="predicted, p50")
     for values, marker, name in zip(happened, ("v", "D", "^"), ("p10", "p50", "p90"), strict=True):
         axes.plot(deciles, values, color=INK, marker=marker, linestyle="none", markersize=5, label=f"observed, {name}")
-    axes.set(
-        xticks=deciles, xlabel="tenth of the predicted median (1 = lowest)", ylabel=wrapped(subject.observed_label)
-    )
+    axes.set(xticks=deciles, xlabel="tenth of the predicted median (1 = lowest)", ylabel=wrapped(subject.single_label))
     axes.legend(fontsize=9)
     return figure
 
