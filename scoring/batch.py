@@ -77,7 +77,7 @@ def score_table(rows: FeatureRows, models: Mapping[str, TaskModel], *, as_of: da
         if task in answers.intervals:
             frame[[f"{task}_{name}" for name in QUANTILE_NAMES]] = answers.intervals[task]
         if model.potential is not None:
-            spend = rows.matrix[:, rows.features.index(model.potential.feature)]
+            spend = model.spend_so_far(rows.of_model(model))
             frame[f"{task}_potential"] = model.potential.flags(spend, answers.scores[task])
         frame[f"{task}_horizon_days"] = model.horizon_days
         frame[f"{task}_model"] = model.label

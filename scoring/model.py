@@ -212,6 +212,12 @@ class TaskModel:
             return np.empty((0, len(QUANTILES)))
         return np.clip(self.quantiles.predict(self._whole(matrix)), 0.0, self._most)
 
+    def spend_so_far(self, matrix: Rows) -> Floats:
+        """Return (n,) what `potential` goes by: the spend, stretched to a whole window where the record is young."""
+        if self.potential is None:
+            raise UnusableModel(f"{self.label} flags nobody")
+        return self._whole(matrix)[:, self.features.index(self.potential.feature)].astype(np.float64)
+
     def contributions(self, matrix: Rows) -> Rows:
         """Return (n, features) TreeSHAP values of the raw score, before its link and calibration.
 

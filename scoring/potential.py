@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+SPEND = "spend_amount_365d"
 SHARE_OF_SPENDERS = 0.5  # little is what the lower half spent
 SHARE_FLAGGED = 0.1  # far more is what a tenth of those of equal spend are expected to
 

@@ -121,14 +121,15 @@ def _potential(model: TaskModel, rows: FeatureRows, row: int, value: float) -> P
     usual = model.potential
     if usual is None:
         return None
-    spend = rows.matrix[row : row + 1, rows.features.index(usual.feature)].astype(float)
+    spend = model.spend_so_far(rows.of_model(model)[row : row + 1])
     if not usual.flags(spend, np.array([value]))[0]:
         return None
     typical = usual.typical[int(usual.band_of(spend)[0])]
+    spent = float(rows.matrix[row, rows.features.index(usual.feature)])
     return PotentialGiven(
-        spend_amount=spend[0],
+        spend_amount=spent,
         typical_amount=typical,
-        reason=f"spent {spend[0]:,.2f} in 365 days, expected to spend {value:,.2f} in {model.horizon_days}: "
+        reason=f"spent {spent:,.2f} in 365 days, expected to spend {value:,.2f} in {model.horizon_days}: "
         f"customers of equal spend {typical:,.2f} in the middle",
     )
 

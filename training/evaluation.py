@@ -181,7 +181,8 @@ def _unmeasured(reigning: TaskModel, model: TaskModel, test: TrainingSet) -> str
 def _growth(model: TaskModel, test: TrainingSet, predicted: NDArray[np.float64], *, seed: int) -> Growth | None:
     if model.potential is None:
         return None
-    return measure_growth(model.potential, test, predicted, draws=DRAWS, seed=seed)
+    spend = model.spend_so_far(test.matrix)
+    return measure_growth(model.potential, spend, test.label, predicted, draws=DRAWS, seed=seed)
 
 
 def _baseline_scores(baseline: Baseline, train: TrainingSet, test: TrainingSet) -> NDArray[np.float64]:

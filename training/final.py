@@ -10,12 +10,12 @@ import numpy as np
 from facts.lake import Shop
 from features.inputs import input_hash
 from scoring.model import Calibration, Quantiles, TaskModel
+from scoring.potential import SPEND, fit_potential
 from training.calibration import fit_calibration
 from training.dataset import TrainingSet
 from training.fitting import Boosters, FoldRows, Recipe, Rounds, conformal_shifts, fit, fit_fold, held_out
 from training.means import Means
 from training.plan import Plan
-from training.potential import learn_potential
 from training.search import Found, fold_rows, mean_rounds
 
 
@@ -52,10 +52,11 @@ def fit_final(plan: Plan, data: TrainingSet, found: Found, shop: Shop, *, means:
         buys=boosters.buys,
         quantiles=quantiles,
     )
-    if task.kind != "amount":
+    if task.kind != "amount" or SPEND not in train.features:
         return model
     last = data.at([splits.train[-1]])
-    return replace(model, potential=learn_potential(last, model.score(last.matrix)))
+    spend = recipe.rows(last)[:, train.features.index(SPEND)]
+    return replace(model, potential=fit_potential(SPEND, spend, model.score(last.matrix)))
 
 
 def _quantiles(recipe: Recipe, boosters: Boosters, folds: Sequence[FoldRows], rounds: Rounds) -> Quantiles:

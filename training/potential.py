@@ -9,12 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scoring.model import Floats
-from scoring.potential import Potential, fit_potential
-from training.dataset import TrainingSet
+from scoring.potential import Potential
 from training.metrics import Estimate, bootstrap_blocks
 from training.metrics.bootstrap import summary
 
-SPEND = "spend_amount_365d"
 LEAST_FLAGGED = 20
 
 
@@ -45,19 +43,11 @@ class Growth:
         )
 
 
-def learn_potential(rows: TrainingSet, predicted: Floats) -> Potential | None:
-    """Learn what is usual among customers of equal spend from the rows of one cutoff; None where it cannot be."""
-    if SPEND not in rows.features:
-        return None
-    return fit_potential(SPEND, rows.frame[SPEND].to_numpy(dtype=np.float64), predicted)
-
-
 def measure_growth(
-    potential: Potential, rows: TrainingSet, predicted: Floats, *, draws: int, seed: int
+    potential: Potential, spend: Floats, actual: Floats, predicted: Floats, *, draws: int, seed: int
 ) -> Growth | None:
     """Measure on later rows whether those flagged spent more than others of their band; None where too few are."""
-    spend = rows.frame[potential.feature].to_numpy(dtype=np.float64)
-    flags, band, actual = potential.flags(spend, predicted), potential.band_of(spend), rows.label
+    flags, band = potential.flags(spend, predicted), potential.band_of(spend)
     others = (band >= 0) & ~flags
     if flags.sum() < LEAST_FLAGGED or others.sum() < LEAST_FLAGGED:
         return None

@@ -41,8 +41,9 @@ def test_every_task_leaves_a_run_that_a_person_can_read(demo, name):
         plots = {item.path for item in client.list_artifacts(run.info.run_id, "plots")}
         trials = client.search_runs([run.info.experiment_id], f"tags.`mlflow.parentRunId` = '{run.info.run_id}'")
         report = tracking.read_report(client, version)
-    wanted = {"gain", "decile", "feature_importance", "shap_summary", "optimisation_history", "comparison"}
-    wanted |= {"calibration"} if TASKS[name].kind == "probability" else set()
+    wanted = {"feature_importance", "shap_summary", "optimisation_history", "comparison"}
+    kinds = {"probability": {"calibration", "gain", "decile"}, "amount": {"interval", "gain", "decile"}}
+    wanted |= kinds.get(TASKS[name].kind, {"interval"})
     assert {f"plots/{plot}.png" for plot in wanted} <= plots
     assert len(trials) == 1
     assert run.info.status == "FINISHED"
