@@ -99,7 +99,7 @@ def test_where_every_version_was_refused_score_says_so(run_regulars, copied):
         connection.execute("DELETE FROM registered_model_aliases")
     ran = run_regulars("score", "--output", "scores.csv", home=copied)
     assert ran.code == 2
-    assert "there is no champion of any task yet; 3 versions were refused by the gate: `regulars status`" in ran.err
+    assert "there is no champion of any task yet; 4 versions were refused by the gate: `regulars status`" in ran.err
 
 
 @pytest.mark.parametrize("name", ["online.db", "registry.db"])

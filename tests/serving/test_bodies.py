@@ -15,7 +15,7 @@ from serving.door import LARGEST_BODY_BYTES
 
 JSON = {"Content-Type": "application/json"}
 GOOD = {"customer_ids": [shop.REGULAR_IDS[0]]}
-FIELDS, TASKS = "known: customer_ids, features, reasons, tasks", "known: churn, clv, repurchase"
+FIELDS, TASKS = "known: customer_ids, features, reasons, tasks", "known: churn, clv, next_order, repurchase"
 OUR_WORDS = ("it is ", "it has ", "no field named ", "no task named ")
 
 
@@ -37,10 +37,10 @@ def refused(client: TestClient, body: str | bytes, headers: dict[str, str] = JSO
         ({"customerids": ["1"]}, "customerids", f"no field named 'customerids'; did you mean 'customer_ids'? {FIELDS}"),
         (GOOD | {"zzz": 1}, "zzz", "no field named 'zzz'; known: customer_ids, features, reasons, tasks"),
         (GOOD | {"tasks": ["clv", "chrun"]}, "tasks.1", f"no task named 'chrun'; did you mean 'churn'? {TASKS}"),
-        (GOOD | {"tasks": [7]}, "tasks.0", "no task named '7'; known: churn, clv, repurchase"),
+        (GOOD | {"tasks": [7]}, "tasks.0", "no task named '7'; known: churn, clv, next_order, repurchase"),
         (GOOD | {"tasks": []}, "tasks", "it has 0 items, at least 1 is needed"),
         (GOOD | {"tasks": "clv"}, "tasks", "it is a string, not a list"),
-        (GOOD | {"tasks": [None]}, "tasks.0", "no task named 'null'; known: churn, clv, repurchase"),
+        (GOOD | {"tasks": [None]}, "tasks.0", "no task named 'null'; known: churn, clv, next_order, repurchase"),
         ({"customer_ids": []}, "customer_ids", "it has 0 items, at least 1 is needed"),
         ({"customer_ids": "1"}, "customer_ids", "it is a string, not a list"),
         ({"customer_ids": {"1": 1}}, "customer_ids", "it is an object, not a list"),
