@@ -131,6 +131,11 @@ def _metric_table(task: Task, evaluation: Evaluation) -> str:
         + " |"
         for metric in METRICS[task.kind]
     ]
+    if evaluation.calibration_error_by_chance is not None:
+        rows.append(
+            f"\nPerfect probabilities would show a calibration error up to "
+            f"{evaluation.calibration_error_by_chance:.4g} by chance (97.5 % of samples of this size)."
+        )
     rows += [
         f"| {name} | {_said(estimate, bold=True)} |" + " |" * (len(names) - 1)
         for name, estimate in evaluation.interval.items()

@@ -20,6 +20,7 @@ from training.metrics import (
     METRICS,
     Estimate,
     bootstrap_weights,
+    chance_values,
     decile_means,
     decile_table,
     estimate_all,
@@ -32,7 +33,8 @@ from training.tasks import Task
 MODEL, CHAMPION = "model", "champion"
 DRAWS = 1000
 CALIBRATION_ERROR = "expected_calibration_error"
-LARGEST_CALIBRATION_ERROR = 0.05
+LARGEST_CALIBRATION_ERROR = 0.05  # beyond what chance makes of perfect probabilities
+CHANCE_DRAWS, CHANCE_PERCENTILE = 200, 97.5
 ACCEPTED_COVERAGE = (0.75, 0.85)
 
 
@@ -74,6 +76,7 @@ class Evaluation:
     interval: Mapping[str, Estimate] = field(default_factory=dict)
     groups: tuple[GroupMeasure, ...] = ()
     growth: Growth | None = None
+    calibration_error_by_chance: float | None = None  # what perfect probabilities stay below in 97.5 % of samples
     obstacles: tuple[str, ...] = ()  # sentences: what keeps the model from being champion, whatever it measures
 
     @property
@@ -126,7 +129,8 @@ def evaluate(
     estimates = estimate_all(task.kind, actual, predictions, draws=DRAWS, seed=seed)
     interval = {} if quantiles is None else estimate_interval(actual, quantiles, draws=DRAWS, seed=seed)
     groups = measure_groups(task.kind, test.frame, actual, predictions[MODEL], quantiles, draws=DRAWS, seed=seed)
-    obstacles = (unmeasured, _miscalibrated(estimates[MODEL]), _uncovered(interval))
+    by_chance = _calibration_by_chance(predictions[MODEL], seed=seed) if task.kind == "probability" else None
+    obstacles = (unmeasured, _miscalibrated(estimates[MODEL], by_chance), _uncovered(interval))
     return Evaluation(
         actual=actual,
         predictions=predictions,
@@ -134,6 +138,7 @@ def evaluate(
         quantiles=quantiles,
         interval=interval,
         groups=tuple(groups),
+        calibration_error_by_chance=by_chance,
         growth=_growth(model, test, predictions[MODEL], seed=seed),
         deciles=_deciles(task, actual, predictions[MODEL], seed=seed),
         comparisons=tuple(
@@ -144,14 +149,18 @@ def evaluate(
     )
 
 
-def _miscalibrated(measured: Mapping[str, Estimate]) -> str | None:
+def _calibration_by_chance(predicted: NDArray[np.float64], *, seed: int) -> float:
+    metric = METRICS["probability"][CALIBRATION_ERROR]
+    return float(np.percentile(chance_values(metric, predicted, draws=CHANCE_DRAWS, seed=seed), CHANCE_PERCENTILE))
+
+
+def _miscalibrated(measured: Mapping[str, Estimate], by_chance: float | None) -> str | None:
     """Return why probabilities cannot be taken at their word, None where they can."""
-    error = measured.get(CALIBRATION_ERROR)
-    if error is None or error.low <= LARGEST_CALIBRATION_ERROR:
+    if by_chance is None or measured[CALIBRATION_ERROR].value <= LARGEST_CALIBRATION_ERROR + by_chance:
         return None
     return (
-        f"its probabilities are {error.value:.3f} off on average (95 % {error.low:.3f} to {error.high:.3f}), "
-        f"at most {LARGEST_CALIBRATION_ERROR:g} is accepted"
+        f"its probabilities are {measured[CALIBRATION_ERROR].value:.3f} off on average; chance makes up to "
+        f"{by_chance:.3f} of perfect ones, and {LARGEST_CALIBRATION_ERROR:g} beyond that is accepted"
     )
 
 

@@ -62,6 +62,7 @@ def build_report(result: Result) -> dict[str, Any]:
         "feature_hash": result.model.feature_hash,
         "estimates": {p: {m: asdict(e) for m, e in ms.items()} for p, ms in evaluation.estimates.items()},
         "interval": {name: asdict(estimate) for name, estimate in evaluation.interval.items()},
+        "calibration_error_by_chance": evaluation.calibration_error_by_chance,
         "potential": told(evaluation.growth),
         "groups": [group.told() for group in evaluation.groups],
         "comparisons": [asdict(comparison) | {"holds": comparison.holds} for comparison in evaluation.comparisons],

@@ -34,7 +34,7 @@ from features.catalog import (
     of_shop,
     of_theme,
 )
-from features.measures import Aggregate, BuyTillYouDie, DaysSince, Distinct, Ratio, Season
+from features.measures import Aggregate, BuyTillYouDie, DaysSince, Distinct, OfCutoff, Ratio, Season
 from features.snapshot import snapshot
 from tests.builders import CAMPAIGN, REDEMPTION, Event, Line, Order, at, delivery, known_tables, rows_of, shop
 
@@ -85,7 +85,7 @@ class TestEveryFeature:
             assert record.name.endswith(f"_{record.measure.horizon_days}d") == (record.measure.horizon_days > 0)
         else:
             is_ever = isinstance(record.measure, Aggregate) and not re.search(r"_\d+d$", record.name)
-            assert is_ever or isinstance(record.measure, DaysSince | Ratio | Season)
+            assert is_ever or isinstance(record.measure, DaysSince | Ratio | OfCutoff)
 
     def test_looks_at_a_window_that_is_over(self, record):
         if record.ago_days is not None:

@@ -17,7 +17,7 @@ from benchmarks.pandas_features import NAMES, as_frame, pandas_features
 from facts.contracts import FACTS
 from facts.ingest import read_source
 from facts.merge import begin
-from features.catalog import feature
+from features.catalog import RECORD, feature
 from features.measures import Ratio
 from features.snapshot import NEEDED_FACTS, snapshot
 from tests.builders import REDEMPTION, Event, Line, Order, Product, at, shop
@@ -168,7 +168,7 @@ def test_every_value_is_the_one_worked_out_by_hand(small_shop, name, expected):
 
 
 def test_every_kind_of_measure_is_worked_out_by_hand():
-    worked_out = [feature(name) for name in (*EXPECTED, *A_YEAR_AGO, *SEASON)]
+    worked_out = [feature(name) for name in (*EXPECTED, *A_YEAR_AGO, *SEASON, RECORD)]
     ratios = [record.measure for record in worked_out if isinstance(record.measure, Ratio)]
     worked_out += [feature(name) for ratio in ratios for name in (ratio.numerator, ratio.denominator)]
     assert {kind_of(record) for record in worked_out} == {kind_of(feature(name)) for name in NAMES}
@@ -210,6 +210,12 @@ def test_the_season_is_a_point_on_a_circle():
     for name, expected in SEASON.items():
         np.testing.assert_allclose(rows[name], expected, atol=0.03)
     np.testing.assert_allclose(rows["season_sine"] ** 2 + rows["season_cosine"] ** 2, 1, rtol=1e-6)
+
+
+@pytest.mark.parametrize(("begins", "told"), [(at(-40), [41, 365]), (at(0.5), [0.5, 365]), (None, [np.nan, np.nan])])
+def test_the_record_reaches_back_a_year_at_most(begins, told):
+    rows = snapshot(shop([Order(at=at(-1))]), [at(1), at(400)], [feature(RECORD)], observed_from=begins).execute()
+    np.testing.assert_array_equal(rows[RECORD], np.array(told, np.float32))
 
 
 def test_columns_are_the_catalog_in_float32(small_shop):

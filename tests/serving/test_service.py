@@ -42,8 +42,7 @@ class TestAnswers:
         rows = shop.input_rows(home).loc[list(shop.REGULAR_IDS)]
         results = ask(client, *rows.index)["results"]
         for task, model in champions.items():
-            unit = "amount" if task == "clv" else "probability"
-            assert [result[task][unit] for result in results] == model.score(shop.matrix_of(rows)).tolist()
+            assert [result[task][model.kind] for result in results] == model.score(shop.matrix_of(rows)).tolist()
             assert {result[task]["model"] for result in results} == {model.label}
             assert {result[task]["horizon_days"] for result in results} == {model.horizon_days}
         assert {result["clv"]["currency"] for result in results} == {"EUR"}

@@ -11,7 +11,7 @@ import xgboost
 
 from scoring.model import Calibration, TaskModel
 from training.dataset import TrainingSet
-from training.evaluation import Comparison, Evaluation, _miscalibrated, _uncovered, evaluate
+from training.evaluation import Comparison, Evaluation, _calibration_by_chance, _miscalibrated, _uncovered, evaluate
 from training.metrics import Estimate
 from training.tasks import TASKS
 
@@ -47,11 +47,16 @@ def test_one_failed_comparison_refuses():
     assert "fails" in refused.verdict[2]
 
 
-@pytest.mark.parametrize(("low", "said"), [(0.04, None), (0.06, "off on average")])
-def test_probabilities_must_be_taken_at_their_word(low, said):
-    found = _miscalibrated({"expected_calibration_error": Estimate(value=0.07, low=low, high=0.09)})
-    assert found is None if said is None else said in found
-    assert _miscalibrated({}) is None  # amounts have none
+def test_probabilities_must_be_taken_at_their_word_but_for_chance():
+    random = np.random.default_rng(1)
+    said = random.random(160)
+    perfect = _calibration_by_chance(said, seed=1)
+    assert 0.05 < perfect < 0.15  # of 160 customers in ten bins
+    assert _calibration_by_chance(random.random(20_000), seed=1) < 0.02
+    error = {"expected_calibration_error": Estimate(value=0.11, low=0.1, high=0.12)}
+    assert _miscalibrated(error, perfect) is None
+    assert "is accepted" in _miscalibrated(error, 0.02)
+    assert _miscalibrated({}, None) is None  # amounts have none
 
 
 @pytest.mark.parametrize(("low", "high", "said"), [(0.7, 0.76, None), (0.6, 0.7, "covers 65%"), (0.86, 0.9, "covers")])

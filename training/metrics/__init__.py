@@ -17,6 +17,7 @@ from training.metrics.bootstrap import (
     paired_difference,
 )
 from training.metrics.catalog import AMOUNT_METRICS, LOG_LOSS_FLOOR, METRICS, PROBABILITY_METRICS, Metric
+from training.metrics.chance import chance_values
 from training.metrics.deciles import DECILE_COUNT, decile_means, decile_table, gain_curve
 from training.metrics.intervals import (
     COVERAGE,
@@ -46,6 +47,7 @@ __all__ = [
     "Weights",
     "bootstrap_blocks",
     "bootstrap_weights",
+    "chance_values",
     "decile_means",
     "decile_table",
     "estimate",
