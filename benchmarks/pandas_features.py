@@ -5,7 +5,8 @@ Money is held in whole ten-thousandths (int64), so sums are exact here too. Ever
 for bit except where pandas divides or adds in another order (medians, standard deviations and what is divided by them,
 days since an instant): those may differ by one unit in the last place of a float32.
 
-What `features.lifetime` says of a customer is not computed here: it is a model, with tests of its own.
+What `features.lifetime` says of a customer is not computed here: it is a model, with tests of its own. Nor is how far
+the record reaches back, which is the same for all customers.
 """
 
 from __future__ import annotations
@@ -21,9 +22,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from features.catalog import FEATURES
-from features.measures import BuyTillYouDie
+from features.measures import BuyTillYouDie, OnRecord
 
-NAMES = tuple(feature.name for feature in FEATURES if not isinstance(feature.measure, BuyTillYouDie))
+NAMES = tuple(feature.name for feature in FEATURES if not isinstance(feature.measure, BuyTillYouDie | OnRecord))
 MONEY_UNITS = 10_000
 DAY = pd.Timedelta(days=1)
 DAYS_PER_YEAR = 365.2425

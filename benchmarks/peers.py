@@ -24,7 +24,7 @@ from facts.lake import MEMORY_LIMIT, Lake
 from features.build import default_cutoffs
 from features.catalog import Feature, names_of, of_shop
 from features.engines import open_engine
-from features.measures import BuyTillYouDie
+from features.measures import BuyTillYouDie, OnRecord
 from features.snapshot import NEEDED_FACTS, snapshot
 
 
@@ -67,7 +67,7 @@ PEERS: Mapping[str, Callable[[Lake, Sequence[datetime], Path], None]] = {
 
 def _features(lake: Lake) -> tuple[Feature, ...]:
     """Return the shop's features, but for those of a model that is fitted on the others."""
-    return tuple(f for f in of_shop(lake.shop().has) if not isinstance(f.measure, BuyTillYouDie))
+    return tuple(f for f in of_shop(lake.shop().has) if not isinstance(f.measure, BuyTillYouDie | OnRecord))
 
 
 def _paths(lake: Lake) -> dict[str, Path]:
