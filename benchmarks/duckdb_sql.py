@@ -32,8 +32,9 @@ BOUGHT_PRODUCTS = "SELECT order_id, product_id AS key FROM order_lines WHERE pro
 BOUGHT_VALUES = """
         SELECT DISTINCT order_id, key
         FROM order_lines JOIN (
-            SELECT product_id, dense_rank() OVER (ORDER BY {name}) AS key FROM products WHERE {name} IS NOT NULL
-        ) USING (product_id)
+            SELECT product_id, version AS product_version, dense_rank() OVER (ORDER BY {name}) AS key
+            FROM products WHERE {name} IS NOT NULL
+        ) USING (product_id, product_version)
     """
 
 SQL = """
@@ -48,7 +49,8 @@ totals AS (
     SELECT order_id, sum(net_amount) AS net, sum(gross_amount) AS gross, sum(discount_amount) AS discount,
            sum(coupon_amount) AS coupon, sum(net_amount) FILTER (WHERE is_private_label) AS own,
            count(*) AS line_count, sum(unit_count) AS unit_count
-    FROM order_lines LEFT JOIN products USING (product_id)
+    FROM order_lines
+    LEFT JOIN products ON products.product_id = order_lines.product_id AND products.version = product_version
     GROUP BY order_id
 ),
 order_facts AS (

@@ -32,6 +32,7 @@ EVENING_HOUR = 18
 SATURDAY = 5
 SMALL_ORDER_LINES = 3
 VERSION = ["order_id", "version"]
+PRODUCT = ["product_id", "product_version"]
 
 
 def read_frames(paths: Mapping[str, Path]) -> dict[str, pd.DataFrame]:
@@ -72,7 +73,7 @@ def pandas_features(
 
 
 def _order_totals(frames: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
-    lines = frames["order_lines"].merge(frames["products"][["product_id", "is_private_label"]], "left", "product_id")
+    lines = frames["order_lines"].merge(_products(frames, "is_private_label"), "left", PRODUCT)
     lines["private_label_amount"] = lines["net_amount"].where(lines["is_private_label"].eq(True), 0)  # noqa: FBT003
     totals = lines.groupby(VERSION).agg(
         net_amount=("net_amount", "sum"),
@@ -92,9 +93,14 @@ def _bought_lines(frames: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     sales = orders.loc[
         orders["kind"] == "sale", [*VERSION, "customer_id", "ordered_at", "received_at", "superseded_at"]
     ]
-    lines = frames["order_lines"].loc[frames["order_lines"]["product_id"].notna(), [*VERSION, "product_id"]]
-    products = frames["products"][["product_id", "category", "department", "brand"]]
-    return lines.merge(sales, on=VERSION).merge(products, "left", "product_id")
+    lines = frames["order_lines"].loc[frames["order_lines"]["product_id"].notna(), [*VERSION, *PRODUCT]]
+    products = _products(frames, "category", "department", "brand")
+    return lines.merge(sales, on=VERSION).merge(products, "left", PRODUCT)
+
+
+def _products(frames: Mapping[str, pd.DataFrame], *columns: str) -> pd.DataFrame:
+    """Return the products in every version that was told, one of which a line carries."""
+    return frames["products"].rename(columns={"version": "product_version"})[[*PRODUCT, *columns]]
 
 
 def _known(facts: pd.DataFrame, before: pd.Timestamp) -> pd.DataFrame:

@@ -34,6 +34,7 @@ from facts.ingest import ingest
 from facts.ingest.delivery import Delivery
 from facts.lake import Lake, Shop
 from facts.order_names import RETURN
+from facts.products import latest_products
 
 if TYPE_CHECKING:
     from ibis.backends.duckdb import Backend
@@ -118,8 +119,8 @@ def _delivery(events: Sequence[Event], lake: Lake, shop: Shop) -> Delivery:
         aside = [_row_aside(event, zone) for event in events if is_anothers(event, known)]
         customer_ids = {event.customer_id for event in events} | {order.customer_id for order in orders}
         product_ids = {line.product_id for order in orders for line in order.lines if line.product_id is not None}
-        customers = _rows_of(connection, lake, "customers", "customer_id", customer_ids)
-        products = _rows_of(connection, lake, "products", "product_id", product_ids)
+        customers = _rows_of(lake.table(connection, "customers"), "customer_id", customer_ids)
+        products = _rows_of(latest_products(lake.table(connection, "products")), "product_id", product_ids)
     rows: Mapping[str, list[dict[str, Any]]] = {
         "customers": _customers(customer_ids, customers, events),
         "products": _products(product_ids, products, events),
@@ -172,9 +173,9 @@ def _earlier(connection: Backend, lake: Lake, asked: Table) -> dict[str, list[Ev
     return earlier
 
 
-def _rows_of(connection: Backend, lake: Lake, name: str, key: str, ids: Iterable[str]) -> dict[str, dict[str, Any]]:
+def _rows_of(table: Table, key: str, ids: Iterable[str]) -> dict[str, dict[str, Any]]:
     asked = ibis.memtable({key: sorted(ids)}, schema={key: "string"})
-    rows = lake.table(connection, name).semi_join(asked, key).to_pyarrow().to_pylist()
+    rows = table.semi_join(asked, key).to_pyarrow().to_pylist()
     return {row[key]: row for row in rows}
 
 

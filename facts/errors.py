@@ -57,6 +57,16 @@ class DamagedFile(RegularsError):  # noqa: N818
         super().__init__(f"damaged file {path}: {reason}; {advice}")
 
 
+class EarlierLake(RegularsError):  # noqa: N818
+    """A lake whose tables lack what this version asks of them."""
+
+    def __init__(self, folder: object) -> None:
+        super().__init__(
+            f"the lake in {folder} is of another version of Regulars, whose products and order lines have other "
+            "columns; move the folder away and `regulars ingest` all that was delivered"
+        )
+
+
 class NotYet(RegularsError):  # noqa: N818
     """A step that stands on another one which has not been run."""
 

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import ibis
 
-from facts.errors import DamagedFile, NotYet
+from facts.errors import DamagedFile, EarlierLake, NotYet
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from ibis.expr.types import Table
 
 MANIFEST = "manifest.json"
+FORMAT = 2  # of the facts; a lake of another is refused
 MEMORY_LIMIT = "1500MB"
 PARTS_ADVICE = "run `regulars features build` again"  # what is in parts is made of the facts
 
@@ -233,10 +234,12 @@ class Lake:
             manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
             manifest["tables"], manifest["parts"], manifest["shop"], manifest["commit"]
         except FileNotFoundError:
-            return {"shop": None, "tables": {}, "parts": {}, "commit": 0}
+            return {"format": FORMAT, "shop": None, "tables": {}, "parts": {}, "commit": 0}
         except (ValueError, KeyError, TypeError) as error:
             advice = f"remove {self.folder} and run `regulars ingest` again"
             raise DamagedFile(path, "it is not a manifest", advice=advice) from error
+        if manifest.get("format") != FORMAT:
+            raise EarlierLake(self.folder)
         return manifest
 
     def _replace_manifest(self, manifest: dict[str, Any]) -> None:

@@ -3,7 +3,7 @@
 An order keeps every version of it that was ever known. A version is known from its `received_at` until its
 `superseded_at`; both stand beside the contract's columns, with the number of the version. An order that is first heard
 of after it was cancelled has two versions where the source says when that was: the sale until then, and the
-cancellation.
+cancellation. Products keep their versions too (`facts.products`), and a line says of which version its product was.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import ibis
 from ibis import _
 
 from facts.contracts import EVENTS, FACTS, INSTANT, ORDER_LINES, ORDERS
+from facts.products import PRODUCT_COLUMNS, first_products, products_told, with_product_versions
 
 if TYPE_CHECKING:
     from ibis.backends.duckdb import Backend
@@ -35,11 +36,13 @@ NOT_SAID = (
 TOUCHED_SCHEMA = {"commit": "int32", "customer_id": "string", "known_from": INSTANT}
 LAKE_COLUMNS: Mapping[str, Mapping[str, str]] = {name: contract.columns for name, contract in FACTS.items()} | {
     "orders": {**ORDERS.columns, **VERSION, "superseded_at": INSTANT},
-    "order_lines": {**ORDER_LINES.columns, **VERSION},
+    "order_lines": {**ORDER_LINES.columns, **VERSION, "product_version": "int32"},  # missing: nothing was known of it
+    "products": PRODUCT_COLUMNS,
 }
 KEYS: Mapping[str, tuple[str, ...]] = {name: contract.key for name, contract in FACTS.items()} | {
     "orders": ("order_id", "version"),
     "order_lines": ("order_id", "version", "line_number"),
+    "products": ("product_id", "version"),
     TOUCHED: ("commit", "customer_id", "known_from"),
 }
 
@@ -54,20 +57,27 @@ class Moment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Merged:
-    """The tables that change, as they are to be stored; of whom something else is known now; and counts of orders."""
+    """The tables that change, as they are to be stored; of whom something else is known now; and counts of orders.
+
+    `retold_products` counts the products that were known and are told otherwise.
+    """
 
     tables: Mapping[str, Table]
     touched: Table
     orders: Mapping[str, int]
+    retold_products: int = 0
 
 
 def begin(told: Mapping[str, Table]) -> Merged:
     """Return the tables of a first delivery: first versions, received when they happened where the source is silent."""
     fresh = _with_cancelled_at(told["orders"]).mutate(received_at=_.received_at.fill_null(_.ordered_at), version=0)
     orders = _from_the_sale(fresh)
+    lines = _of_first_versions(told["order_lines"], orders)
+    is_described = lines.product_id.isin(told["products"].product_id)
     tables = dict(told) | {
+        "products": first_products(told["products"], orders),
         "orders": orders,
-        "order_lines": _of_first_versions(told["order_lines"], orders),
+        "order_lines": lines.mutate(product_version=ibis.ifelse(is_described, 0, None)),
         "events": told["events"].mutate(received_at=_.received_at.fill_null(_.occurred_at)),
     }
     nobody = ibis.memtable({"customer_id": [], "known_from": []}).cast({"customer_id": "string", "known_from": INSTANT})
@@ -79,13 +89,20 @@ def begin(told: Mapping[str, Table]) -> Merged:
 
 
 def merge(
-    known: Mapping[str, Table], told: Mapping[str, Table], moment: Moment, *, mode: Mode, connection: Backend
+    known: Mapping[str, Table],
+    told: Mapping[str, Table],
+    moment: Moment,
+    *,
+    mode: Mode,
+    connection: Backend,
+    has_made_ids: bool = False,
 ) -> Merged:
     """Merge a delivery into what is known.
 
     An order is taken whole, its lines with it: the same content changes nothing, other content is its next version. An
     order that happened before the end of the former record and was not in it is late: it is received now, where the
-    source does not say when. A cancellation that the source dates is received at its date.
+    source does not say when. A cancellation that the source dates is received at its date. A product that is told
+    otherwise has a next version, which changes nothing of the lines that were known.
 
     Parameters
     ----------
@@ -93,15 +110,21 @@ def merge(
         The lake's tables, and the delivered ones after their contracts.
     mode
         `replace`: the delivery is all there is, an order that is not in it ends now; `append`: the others stay.
+    has_made_ids
+        Whether order ids were made of the customer and the time: what is told of a customer's time is then all there is
+        of it, and other orders whose ids were made of the same end now.
     """
 
     def hold(name: str, table: Table) -> Table:
         return connection.create_table(name, table, temp=True, overwrite=False)
 
     versions = hold("told_versions", _versions(known, told, moment))
-    ended = hold("ended_versions", _ended(known["orders"], told["orders"], versions, moment, mode=mode))
+    standing = known["orders"].filter(_.superseded_at.isnull())
+    gone = _gone(standing, told["orders"], mode=mode, has_made_ids=has_made_ids)
+    ended = hold("ended_versions", _ended(standing, gone, versions, moment))
     events = hold("told_events", _new_events(known["events"], told["events"], moment))
-    products = hold("told_products", _said_anew(known["products"], told["products"]))
+    lines = told["order_lines"].join(versions.select("order_id", "version", "received_at"), "order_id")
+    products = hold("told_products", products_told(known["products"], told["products"], lines, moment.at))
     customers = hold("told_customers", _said_anew(known["customers"], told["customers"]))
     counts = _counts(versions, ended, told["orders"])
     is_other = {
@@ -110,10 +133,11 @@ def merge(
         **dict.fromkeys(("orders", "order_lines"), counts["new"] + counts["corrected"] + counts["ended"] > 0),
         "events": _count(events) > 0,
     }
-    lines = told["order_lines"].join(versions.select("order_id", "version"), "order_id")
+    every_product = ibis.union(known["products"].anti_join(products, ["product_id", "version"]), products)
+    lines = with_product_versions(lines, every_product)
     tables = {
         "customers": ibis.union(known["customers"].anti_join(customers, "customer_id"), customers),
-        "products": ibis.union(known["products"].anti_join(products, "product_id"), products),
+        "products": every_product,
         "orders": _with_versions(known["orders"], versions, ended),
         "order_lines": ibis.union(known["order_lines"], lines.select(list(LAKE_COLUMNS["order_lines"]))),
         "events": ibis.union(known["events"], events),
@@ -122,12 +146,12 @@ def merge(
         versions.select("customer_id", known_from=_.received_at),
         ended.join(known["orders"], ["order_id", "version"]).select("customer_id", known_from=_.ends_at),
         events.select("customer_id", known_from=_.received_at),
-        _buyers_of(products, known),
     )
     return Merged(
         tables=_in_order({name: table for name, table in tables.items() if is_other[name]}),
         touched=touched.group_by("customer_id").agg(known_from=_.known_from.min()),
         orders=counts,
+        retold_products=_count(products.anti_join(known["products"], ["product_id", "version"]).filter(_.version > 0)),
     )
 
 
@@ -194,7 +218,8 @@ def _of_first_versions(lines: Table, orders: Table) -> Table:
 def _unchanged(known: Mapping[str, Table], told: Mapping[str, Table]) -> Table:
     """Return the delivered orders whose current version says the same, whenever it was received."""
     current = known["orders"].filter(_.superseded_at.isnull()).semi_join(told["orders"], "order_id")
-    before = _marks(current, known["order_lines"].semi_join(current, ["order_id", "version"]))
+    lines = known["order_lines"].drop("product_version").semi_join(current, ["order_id", "version"])
+    before = _marks(current, lines)
     return _marks(told["orders"], told["order_lines"]).semi_join(before, ["order_id", "head", "line_count", "body"])
 
 
@@ -216,16 +241,24 @@ def _hash(table: Table, *, but: tuple[str, ...]) -> ibis.Value:
     return ibis.struct({name: table[name] for name in table.columns if name not in but}).hash()
 
 
-def _ended(orders: Table, told: Table, versions: Table, moment: Moment, *, mode: Mode) -> Table:
+def _gone(standing: Table, told: Table, *, mode: Mode, has_made_ids: bool) -> Table:
+    """Return the orders that the delivery says are no more, because it tells all that there is and not them."""
+    absent = standing.anti_join(told, "order_id")
+    if mode == "replace":
+        return absent
+    if not has_made_ids:
+        return absent.limit(0)
+    is_made = absent.order_id.startswith(absent.customer_id + "/")
+    return absent.filter(is_made).semi_join(told, ["customer_id", "ordered_at"])
+
+
+def _ended(standing: Table, gone: Table, versions: Table, moment: Moment) -> Table:
     """Return the versions that are known no longer, and from when."""
-    current = orders.filter(_.superseded_at.isnull())
-    corrected = current.join(versions.select("order_id", ends_at=_.received_at), "order_id")
-    ended = corrected.select("order_id", "version", "ends_at")
-    if mode == "append":
-        return ended
+    corrected = standing.join(versions.select("order_id", ends_at=_.received_at), "order_id")
     at = ibis.greatest(ibis.literal(moment.at, INSTANT), _.received_at)
-    gone = current.anti_join(told, "order_id").select("order_id", "version", ends_at=at)
-    return ibis.union(ended, gone)
+    return ibis.union(
+        corrected.select("order_id", "version", "ends_at"), gone.select("order_id", "version", ends_at=at)
+    )
 
 
 def _with_versions(orders: Table, versions: Table, ended: Table) -> Table:
@@ -244,12 +277,6 @@ def _new_events(known: Table, told: Table, moment: Moment) -> Table:
 
 def _said_anew(known: Table, told: Table) -> Table:
     return told.select(list(known.columns)).difference(known)
-
-
-def _buyers_of(products: Table, known: Mapping[str, Table]) -> Table:
-    """Return who bought some products, and from when it was known."""
-    bought = known["order_lines"].semi_join(products, "product_id").select("order_id", "version").distinct()
-    return bought.join(known["orders"], ["order_id", "version"]).select("customer_id", known_from=_.received_at)
 
 
 def _counts(versions: Table, ended: Table, told: Table) -> dict[str, int]:

@@ -28,6 +28,7 @@ SMALL_ORDER_LINES = 3
 DAYS_PER_YEAR = 365.2425
 LONGEST_RECORD_DAYS = 365.0  # no window of the catalog is longer
 ORDER = ("order_id", "version")
+PRODUCT = ("product_id", "product_version")  # a line's product as it was known when the line was received
 _ENDS = ("superseded_at", "outdated_at")  # from when a row is known no longer, or is no longer the youngest
 
 
@@ -82,7 +83,8 @@ class Known:
     ) -> None:
         self._cutoffs, self._has_corrections = cutoffs, has_corrections
         self._orders, self._events = facts["orders"], facts["events"]
-        self._lines, self._products = facts["order_lines"], facts["products"]
+        self._lines = facts["order_lines"]
+        self._products = facts["products"].rename(product_version="version")
         if customers is not None:
             self._orders = self._orders.semi_join(customers, "customer_id")
             self._events = self._events.semi_join(customers, "customer_id")
@@ -102,7 +104,8 @@ class Known:
 
     def orders(self, *, kinds: Sequence[str] = ("sale",)) -> Table:
         """Return one row per version of an order, its lines added up; what returns took back counts as positive."""
-        lines = self._lines.join(self._products.select("product_id", "is_private_label"), "product_id", how="left")
+        products = self._products.select(*PRODUCT, "is_private_label")
+        lines = self._lines.join(products, PRODUCT, how="left")
         totals = lines.group_by(ORDER).agg(
             net_amount=_.net_amount.sum(),
             gross_amount=_.gross_amount.sum(),
@@ -164,8 +167,8 @@ class Known:
             lines = self._bought_products()
         else:
             values = self._products.filter(self._products[column].notnull())
-            values = values.select("product_id", value=ibis.dense_rank().over(order_by=column))
-            lines = self._lines.join(values, "product_id").select(*ORDER, "value").distinct()
+            values = values.select(*PRODUCT, value=ibis.dense_rank().over(order_by=column))
+            lines = self._lines.join(values, PRODUCT).select(*ORDER, "value").distinct()
         bought = self._sales(by="happened_at").join(lines, ORDER)
         bought = bought.select("customer_id", "value", "received_at", "superseded_at", "happened_at", "rank")
         later = ibis.window(group_by=("customer_id", "value"), order_by="rank", following=(1, None))

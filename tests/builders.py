@@ -125,6 +125,7 @@ class Product:
     department: str | None = None
     brand: str | None = None
     own: bool | None = False
+    received_at: datetime | None = None  # always known, where it is not said; the next version of one that was told
 
     def row(self) -> dict[str, Any]:
         return {
@@ -135,6 +136,7 @@ class Product:
             "brand": self.brand,
             "is_private_label": self.own,
             "size": "",
+            "received_at": self.received_at or EPOCH - DAY,
         }
 
 
@@ -187,12 +189,33 @@ def arrow_of(rows: Mapping[str, Sequence[Mapping[str, Any]]]) -> dict[str, pa.Ta
 
 
 def known_arrow_of(rows: Mapping[str, Sequence[Mapping[str, Any]]]) -> dict[str, pa.Table]:
-    """Return rows as Arrow tables in the lake's schemas; what is not said to be a later version is the first."""
+    """Return rows as Arrow tables in the lake's schemas; what is not said to be a later version is the first.
+
+    A line carries the version of its product that was known when it was received; none where there was none yet.
+    """
+    told = {name: [{"version": 0} | dict(row) for row in rows[name]] for name in rows}
+    told["products"] = _product_versions(told["products"])
+    received = {(row["order_id"], row["version"]): row["received_at"] for row in told["orders"]}
+    for line in told["order_lines"]:
+        line["product_version"] = _known_version(told["products"], line, received)
     schemas = {name: ibis.schema(dict(LAKE_COLUMNS[name])).to_pyarrow() for name in rows}
-    return {
-        name: pa.Table.from_pylist([{"version": 0} | dict(row) for row in rows[name]], schema=schema)
-        for name, schema in schemas.items()
-    }
+    return {name: pa.Table.from_pylist(told[name], schema=schema) for name, schema in schemas.items()}
+
+
+def _product_versions(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    told: list[dict[str, Any]] = []
+    for row in sorted(rows, key=lambda row: (row["received_at"], str(row))):
+        told.append({**row, "version": sum(row["product_id"] == other["product_id"] for other in told)})
+    return told
+
+
+def _known_version(
+    products: Sequence[Mapping[str, Any]], line: Mapping[str, Any], received: Mapping[tuple[str, int], datetime]
+) -> int | None:
+    """Return the version of a line's product that was known when the line was received; a lost line knows none."""
+    at_receipt = received.get((line["order_id"], line["version"]), EPOCH - DAY)
+    known = [p for p in products if p["product_id"] == line["product_id"] and p["received_at"] <= at_receipt]
+    return max((product["version"] for product in known), default=None)
 
 
 def tables_of(rows: Mapping[str, Sequence[Mapping[str, Any]]]) -> dict[str, ibis.Table]:
@@ -232,22 +255,24 @@ def delivery(rows: Mapping[str, Sequence[Mapping[str, Any]]]) -> Delivery:
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """Facts in the order in which they happened to be drawn."""
+    """Facts in the order in which they happened to be drawn; `retold` are products that were told anew."""
 
     orders: tuple[Order, ...] = ()
     events: tuple[Event, ...] = ()
+    retold: tuple[Product, ...] = ()
 
     def __add__(self, other: History) -> History:
-        return History(self.orders + other.orders, self.events + other.events)
+        return History(self.orders + other.orders, self.events + other.events, self.retold + other.retold)
 
     def received_from(self, cutoff: datetime) -> History:
         """Return the same facts, learned of no earlier than the cutoff: some happen before it all the same."""
         orders = tuple(_told_later(order, cutoff - (order.received_at or order.at)) for order in self.orders)
         events = tuple(replace(e, received_at=max(cutoff, e.received_at or e.at)) for e in self.events)
-        return History(orders, events)
+        retold = tuple(replace(p, received_at=max(cutoff, p.received_at or cutoff)) for p in self.retold)
+        return History(orders, events, retold)
 
     def rows(self) -> dict[str, list[dict[str, Any]]]:
-        return rows_of(self.orders, self.events)
+        return rows_of(self.orders, self.events, (*PRODUCTS, *self.retold))
 
 
 def _told_later(order: Order, delay: timedelta) -> Order:
@@ -273,6 +298,15 @@ _PAUSES = (timedelta(0), MOMENT, DAY / 3, 3 * DAY, 20 * DAY)
 _MOSTLY = st.sampled_from([True, True, True, False])
 _CUSTOMERS = st.sampled_from(["ann", "bob", "9"])
 _PRICES = st.sampled_from(["0", "0.01", "1.10", "3.33", "19.99", "250"])
+_RETOLD = st.builds(
+    Product,
+    id=st.sampled_from(["milk", "cheese", "misc", "unlisted"]),
+    category=st.sampled_from(["dairy", "bakery", "gifts", None]),
+    department=st.sampled_from(["grocery", "gifts", None]),
+    brand=st.sampled_from(["farm", "alp", None]),
+    own=st.sampled_from([True, False, None]),
+    received_at=_INSTANTS,
+)
 _LINES = st.builds(
     Line,
     product=st.sampled_from(["milk", "cheese", "bread", "soap", "misc", "unlisted", None]),
@@ -328,9 +362,13 @@ def _events(draw: st.DrawFn) -> Event:
 def histories(
     *, min_orders: int = 0, max_orders: int = 14, kinds: Sequence[str] = ("sale",), most_corrections: int = 0
 ) -> st.SearchStrategy[History]:
-    """Random facts of up to three customers over two months, received when they happen or up to forty days later."""
+    """Random facts of up to three customers over two months, received when they happen or up to forty days later.
+
+    Now and then a product is told anew: of another category, department or brand, or for the first time.
+    """
     orders = st.lists(_corrected_orders(kinds, most_corrections), min_size=min_orders, max_size=max_orders)
-    return st.builds(History, orders.map(tuple), st.lists(_events(), max_size=6).map(tuple))
+    retold = st.lists(_RETOLD, max_size=4).map(tuple)
+    return st.builds(History, orders.map(tuple), st.lists(_events(), max_size=6).map(tuple), retold)
 
 
 def full_histories(*, min_orders: int = 0, max_orders: int = 14) -> st.SearchStrategy[History]:
@@ -341,7 +379,7 @@ def full_histories(*, min_orders: int = 0, max_orders: int = 14) -> st.SearchStr
 def corrected_from(history: History, cutoff: datetime) -> st.SearchStrategy[History]:
     """The same facts, some of whose orders are corrected no earlier than the cutoff."""
     orders = [st.just(order) | _corrections(order, KINDS, no_earlier=cutoff) for order in history.orders]
-    return st.tuples(*orders).map(lambda orders: History(orders, history.events))
+    return st.tuples(*orders).map(lambda orders: replace(history, orders=orders))
 
 
 def echoes_of(history: History) -> st.SearchStrategy[History]:

@@ -30,8 +30,8 @@ SAME_SHOP = ("name", "currency", "timezone")
 class Ingested:
     """What came in: the shop, of every table how many rows were received, set aside and flagged, and what is stored.
 
-    `orders` counts the delivered orders: new, corrected, unchanged, and those that ended because a whole record came
-    without them.
+    `orders` counts the delivered orders: new, corrected, unchanged, and those that ended because a whole record, or a
+    whole day of a customer, came without them.
     """
 
     shop: Shop
@@ -91,7 +91,8 @@ def ingest(
         else:
             known = {name: lake.table(connection, name) for name in FACTS}
             moment = Moment(at=at or now(shop), former_until=former.observed_until)
-            merged = merge(known, told, moment, mode=mode, connection=connection)
+            has_made_ids = delivery.ids_made_of is not None
+            merged = merge(known, told, moment, mode=mode, connection=connection, has_made_ids=has_made_ids)
         stored = _commit(lake, connection, merged, checked, shop, keep_aside=former is not None and mode == "append")
         return Ingested(
             shop=lake.shop(),
@@ -100,7 +101,7 @@ def ingest(
             stored=stored,
             breaches={(name, *key): n for name, c in checked.items() for key, n in c.breaches.items()},
             orders=merged.orders,
-            notes=(*delivery.notes, *_replaced(delivery, merged)),
+            notes=(*delivery.notes, *_replaced(delivery, merged, mode=mode), *_retold(merged)),
         )
 
 
@@ -109,12 +110,21 @@ def now(shop: Shop) -> datetime:
     return datetime.now(UTC) if shop.clock == "wall" else shop.observed_until - timedelta(microseconds=1)
 
 
-def _replaced(delivery: Delivery, merged: Merged) -> Iterator[str]:
-    count = merged.orders["corrected"]
+def _replaced(delivery: Delivery, merged: Merged, *, mode: Mode) -> Iterator[str]:
+    count = merged.orders["corrected"] + (merged.orders["ended"] if mode == "append" else 0)
     if delivery.ids_made_of is not None and count:
         yield (
-            f"{counted(count, 'order')} took the place of what was known of the same {delivery.ids_made_of}: without "
-            "order ids nothing else tells orders apart, so deliver whole days, or name columns.order_id"
+            f"what was known of {counted(count, 'order')} gave way to what is delivered of the same "
+            f"{delivery.ids_made_of}: without order ids nothing else tells orders apart, so deliver whole days, or "
+            "name columns.order_id"
+        )
+
+
+def _retold(merged: Merged) -> Iterator[str]:
+    if count := merged.retold_products:
+        yield (
+            f"{counted(count, 'product')} {'is' if count == 1 else 'are'} told otherwise than before: orders that are "
+            "received from now on have it, those that were known keep what was known of them"
         )
 
 

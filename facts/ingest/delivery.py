@@ -18,7 +18,7 @@ class Delivery:
 
     `tolerated` names rules that may be broken by any number of rows: the rows are set aside, and do not count towards
     the share above which a delivery is refused. `ids_made_of` says what ids are made of where a source has none: what
-    is delivered of the same takes the place of what was known.
+    is delivered of the same takes the place of all that was known of it.
     """
 
     shop: Shop

@@ -20,8 +20,10 @@ from facts.merge import LAKE_COLUMNS
 from features.snapshot import NEEDED_FACTS, snapshot
 from tests.builders import (
     MOMENT,
+    PRODUCTS,
     Line,
     Order,
+    Product,
     at,
     corrected_from,
     echoes_of,
@@ -100,7 +102,8 @@ class TestWhatIsKnown:
     @given(history=full_histories(), known_at=st.sampled_from([FIRST, at(40), SECOND - MOMENT]))
     def test_what_was_known_earlier_is_what_had_been_received(self, history, known_at):
         rows = history.rows()
-        received = {name: [row for row in rows[name] if row["received_at"] < known_at] for name in ("orders", "events")}
+        dated = ("orders", "events", "products")
+        received = {name: [row for row in rows[name] if row["received_at"] < known_at] for name in dated}
         for order in received["orders"]:
             corrected_at = order.get("superseded_at")
             order |= {"superseded_at": corrected_at if corrected_at and corrected_at < known_at else None}
@@ -134,6 +137,17 @@ class TestWhatIsKnown:
         table = at_cutoff(engine(*CUTOFFS)(rows_of([corrected])), SECOND)
         assert table["spend_amount_90d"].to_pylist() == [spent]
         assert table["order_count_90d"].to_pylist() == [1]
+
+    @pytest.mark.parametrize(
+        ("retold_at", "categories"),
+        [(at(10), 1), (at(12), 1), (at(12) + MOMENT, 2), (at(20), 2), (at(20) + MOMENT, 1), (SECOND - MOMENT, 1)],
+    )
+    def test_a_line_is_of_the_category_that_was_known_at_its_receipt(self, retold_at, categories):
+        """Cheese bought on days 12 and 20, dairy until it is told to be a gift."""
+        bought = [Order(at=at(day), lines=(Line(product="cheese"),)) for day in (12, 20)]
+        gift = Product(id="cheese", category="gifts", received_at=retold_at)
+        table = at_cutoff(engine(*CUTOFFS)(rows_of(bought, products=(*PRODUCTS, gift))), SECOND)
+        assert table["category_count_90d"].to_pylist() == [categories]
 
     def test_a_visit_day_keeps_its_date_when_an_earlier_order_of_the_day_is_received_later(self):
         """Thirty days before the cutoff, nine hours in; the order of 06:00 comes to light a week after the cutoff."""

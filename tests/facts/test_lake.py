@@ -10,7 +10,7 @@ import ibis
 import pytest
 
 from facts.contracts import FACTS, QUARANTINE
-from facts.errors import DamagedFile, MissingColumns, NotYet, UnknownName
+from facts.errors import DamagedFile, EarlierLake, MissingColumns, NotYet, UnknownName
 from facts.ingest import ingest, read_source
 from facts.lake import MANIFEST, Lake
 from facts.merge import TOUCHED
@@ -200,6 +200,18 @@ class TestDamage:
             DamagedFile, match=r"manifest\.json: it is not a manifest; remove .* and run `regulars ingest`"
         ):
             lake.shop()
+
+    @pytest.mark.parametrize("number", [{}, {"format": 1}, {"format": 99}])
+    def test_a_lake_of_another_version_says_so_and_stays(self, lake, orders_file, number):
+        assert orders_file.exists()
+        manifest = json.loads((lake.folder / MANIFEST).read_text())
+        del manifest["format"]
+        (lake.folder / MANIFEST).write_text(json.dumps(manifest | number))
+        before = contents(lake)
+        for use in (lake.shop, lambda: ingest(delivery(LARGER), lake), lambda: lake.is_empty):
+            with pytest.raises(EarlierLake, match=r"lake is of another version of Regulars.*; move the folder away"):
+                use()
+        assert contents(lake) == before
 
 
 class TestManifest:

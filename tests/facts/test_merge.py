@@ -86,13 +86,27 @@ class Merging:
             if row["superseded_at"] is None
         }
 
+    def products(self) -> set[tuple[object, ...]]:
+        names = ("product_id", "version", "category", "received_at")
+        return {tuple(row[name] for name in names) for row in self.rows("products")}
+
+    def of_lines(self) -> dict[tuple[str, int], int | None]:
+        """Return the version of the product that an order's lines carry, by the order and its version."""
+        told = {(r["order_id"], r["version"], r["product_version"]) for r in self.rows("order_lines")}
+        assert len({each[:2] for each in told}) == len(told)
+        return {(order_id, version): product_version for order_id, version, product_version in told}
+
     def known(self, instant: datetime) -> set[tuple[object, ...]]:
-        """Return the versions of orders that were known at an instant, as far as they could be told then."""
-        return {
-            tuple(value for name, value in row.items() if name != "superseded_at")
+        """Return what was known at an instant, as far as it could be told then: orders, their lines, and products."""
+        orders = [
+            {name: value for name, value in row.items() if name != "superseded_at"}
             for row in self.rows("orders")
             if row["received_at"] < instant and (row["superseded_at"] is None or instant <= row["superseded_at"])
-        }
+        ]
+        versions = {(row["order_id"], row["version"]) for row in orders}
+        lines = [row for row in self.rows("order_lines") if (row["order_id"], row["version"]) in versions]
+        products = [row for row in self.rows("products") if row["received_at"] < instant]
+        return {tuple(row.values()) for row in (*orders, *lines, *products)}
 
 
 def _as_told(head: dict[str, Any], lines: list[dict[str, Any]]) -> Told:
@@ -166,7 +180,8 @@ def test_what_is_merged_is_what_a_careful_reader_would_remember(story: tuple[Sen
         assert received == {message_id: received_at for message_id, (_event, received_at) in memory.events.items()}
         assert lake.touched == memory.touched
         assert sum(lake.counts[kind] for kind in ("new", "corrected", "unchanged")) == len(sent.orders)
-        assert [row["product_id"] for row in lake.rows("products")] == sorted(memory.products)
+        assert lake.products() == memory.products_told()
+        assert lake.of_lines() == memory.of_lines()
 
 
 @settings(LAW, max_examples=6)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import shutil
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
 from facts.ingest import Ingested, ingest
 from facts.lake import Lake
-from tests.builders import PRODUCTS, Event, at, delivery
+from facts.products import latest_products
+from tests.builders import PRODUCTS, Event, Product, at, delivery
 from tests.facts.deliveries import Told, bytes_in, rows_in, rows_told, seen_until, told, touched_by, versions_in
 
 MICROSECOND = timedelta(microseconds=1)
@@ -151,6 +152,70 @@ class TestTimes:
         assert lake.shop() == replace(before, observed_until=at(12))
 
 
+class TestProducts:
+    GIFT = replace(PRODUCTS[0], category="gifts")  # milk
+
+    def categories(self, lake: Lake, product_id: str = "milk") -> list[tuple[int, str, datetime]]:
+        rows = [row for row in rows_in(lake, "products") if row["product_id"] == product_id]
+        return [(row["version"], row["category"], row["received_at"]) for row in rows]
+
+    def of_lines(self, lake: Lake, order_id: str) -> list[int | None]:
+        return [row["product_version"] for row in rows_in(lake, "order_lines") if row["order_id"] == order_id]
+
+    def test_those_of_a_first_delivery_are_known_from_its_first_order_on(self, lake):
+        assert self.categories(lake) == [(0, "dairy", at(1))]
+        assert {row["product_version"] for row in rows_in(lake, "order_lines")} == {0}
+
+    def test_one_that_is_told_anew_has_a_next_version_and_touches_nobody(self, lake):
+        before = {name: rows_in(lake, name) for name in ("orders", "order_lines", "touched")}
+        tell(lake, *MANY, products=(self.GIFT,))
+        assert self.categories(lake) == [(0, "dairy", at(1)), (1, "gifts", at(12))]
+        assert {name: rows_in(lake, name) for name in before} == before
+
+    def test_a_line_carries_the_version_that_was_known_when_it_was_received(self, lake):
+        tell(lake, replace(CHANGED, nets=("5",)), products=(self.GIFT,))
+        tell(lake, Told(id="new", at=at(12)), Told(id="said", at=at(3), received_at=at(4)), day=13, products=())
+        assert self.of_lines(lake, "changed") == [0, 1]
+        assert self.of_lines(lake, "kept") == [0]
+        assert (self.of_lines(lake, "new"), self.of_lines(lake, "said")) == ([1], [0])
+
+    def test_what_a_delivery_tells_is_known_with_the_first_of_its_lines(self, lake):
+        tell(lake, Told(id="new", at=at(11)), Told(id="late", at=at(3)), products=(self.GIFT,))
+        assert self.categories(lake) == [(0, "dairy", at(1)), (1, "gifts", at(11))]
+        assert (self.of_lines(lake, "new"), self.of_lines(lake, "late")) == ([1], [1])
+
+    def test_told_twice_within_one_instant_the_last_counts(self, lake):
+        tell(lake, products=(self.GIFT,))
+        tell(lake, replace(CHANGED, nets=("5",)), products=(replace(self.GIFT, category="toys"),))
+        assert self.categories(lake)[1:] == [(1, "gifts", at(12)), (2, "toys", at(12))]
+        assert self.of_lines(lake, "changed") == [0, 2]
+
+    def test_told_back_is_a_third_version(self, lake):
+        tell(lake, products=(self.GIFT,))
+        tell(lake, day=13)
+        assert [category for _version, category, _at in self.categories(lake)] == ["dairy", "gifts", "dairy"]
+
+    def test_told_after_its_lines_it_describes_the_later_ones(self, lake):
+        tell(lake, Told(id="before", at=at(11), product="tea"))
+        tell(lake, Told(id="after", at=at(12), product="tea"), products=(Product(id="tea", category="drinks"),), day=13)
+        assert self.categories(lake, "tea") == [(0, "drinks", at(12))]
+        assert (self.of_lines(lake, "before"), self.of_lines(lake, "after")) == ([None], [0])
+
+    def test_a_line_that_comes_to_light_was_of_a_product_that_was_known_then(self, lake):
+        tell(lake, products=(Product(id="tea", category="drinks"),))
+        tell(lake, Told(id="early", at=at(3), received_at=at(4), product="tea"), day=13)
+        assert (self.categories(lake, "tea"), self.of_lines(lake, "early")) == ([(0, "drinks", at(4))], [0])
+
+    def test_the_last_word_can_be_had_as_of_an_earlier_instant(self, lake):
+        tell(lake, products=(self.GIFT, Product(id="tea", category="drinks")))
+        with lake.connect() as connection:
+            products = lake.table(connection, "products")
+            told = [latest_products(products, known_before=time) for time in (None, at(12), at(1))]
+            found = [dict(zip(*[t.execute()[c] for c in ("product_id", "category")], strict=True)) for t in told]
+        first = {product.id: product.category for product in PRODUCTS}
+        assert found == [first | {"milk": "gifts", "tea": "drinks"}, first, {}]
+
+
 class TestOthers:
     def test_an_event_is_the_one_that_came_first(self, lake):
         said = {"m0": Event(at=at(3), customer="bob"), "m1": Event(at=at(4)), "m2": Event(at=at(11), customer="dee")}
@@ -158,14 +223,6 @@ class TestOthers:
         found = {row["message_id"]: (row["customer_id"], row["received_at"]) for row in rows_in(lake, "events")}
         assert found == {"m0": ("ann", at(2)), "m1": ("ann", at(12)), "m2": ("dee", at(11))}
         assert touched_by(lake, 2) == {"ann": at(12), "dee": at(11)}
-
-    def test_a_product_that_changes_touches_who_bought_it_since_they_did(self, lake):
-        tell(lake, Told(id="soap", customer="dee", product="soap", at=at(11)))
-        assert touched_by(lake, 2) == {"dee": at(11)}
-        tell(lake, products=(replace(PRODUCTS[3], category="body"),), day=13)
-        assert touched_by(lake, 3) == {"dee": at(11)}
-        categories = {row["product_id"]: row["category"] for row in rows_in(lake, "products")}
-        assert categories == {product.id: product.category for product in PRODUCTS} | {"soap": "body"}
 
     def test_a_customer_is_as_last_told_and_never_lost(self, lake):
         rows = rows_told([Told(id="new", customer="bob", at=at(11))])

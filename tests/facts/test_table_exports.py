@@ -258,8 +258,8 @@ class TestExportedAgain:
         head = "Customer,Date,Total\n"
         first, then = (f"{head}ann,2024-01-05{time},{total}\n" for total in (10, 20))
         assert self.again(tmp_path, then, ORDERS, first)["corrected"] == 1
-        (said,) = (note for note in self.done.notes if "took the place" in note)
-        assert said.startswith(f"1 order took the place of what was known of the same {same}: without order ids ")
+        (said,) = (note for note in self.done.notes if "gave way" in note)
+        assert said.startswith(f"what was known of 1 order gave way to what is delivered of the same {same}: without ")
         assert "deliver whole days" in said
 
     def test_a_day_that_is_delivered_whole_loses_and_doubles_nothing(self, tmp_path):
@@ -268,9 +268,22 @@ class TestExportedAgain:
         self.again(tmp_path, whole, ORDERS, first)
         assert self.totals(tmp_path) == {"ann": [10, 10, 20], "bob": [10]}
 
+    @pytest.mark.parametrize(
+        ("left", "gave_way"), [(["10"], 3), (["20"], 2), (["5"], 3), (["10", "20"], 1), (["-3"], 3)]
+    )
+    def test_a_day_that_is_delivered_again_with_fewer_rows_is_what_is_delivered(self, tmp_path, left, gave_way):
+        """Ann's day had three orders; bob's, and another day of ann's, are not told of again."""
+        first = "Customer,Date,Total\nbob,2024-01-05,10\nann,2024-01-06,7\n"
+        whole = first + "ann,2024-01-05,20\nann,2024-01-05,10\nann,2024-01-05,10\n"
+        day = "Customer,Date,Total\n" + "".join(f"ann,2024-01-05,{total}\n" for total in left)
+        self.again(tmp_path, day, ORDERS, whole)
+        assert self.totals(tmp_path) == {"ann": sorted(map(float, [7, *left])), "bob": [10]}
+        (said,) = (note for note in self.done.notes if "gave way" in note)
+        assert said.startswith(f"what was known of {gave_way} order")
+
     def test_with_order_ids_nothing_is_said_of_a_correction(self, tmp_path):
         self.again(tmp_path, self.TEXT.replace("1.50", "1.60"))
-        assert not any("took the place" in note for note in self.done.notes)
+        assert not any("gave way" in note for note in self.done.notes)
 
     def totals(self, tmp_path):
         lake, found = Lake(tmp_path / "lake"), {}

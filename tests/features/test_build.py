@@ -213,11 +213,17 @@ class TestLateFacts:
         assert_vectors_are_the_rows(lake)
         assert not build_snapshots(lake).was_built
 
-    def test_a_product_that_is_something_else_now_touches_who_bought_it(self, lake, tmp_path):
-        cheese = next(product for product in PRODUCTS if product.id == "cheese")
-        deliver(lake, [], products=[replace(cheese, category="gifts")])
+    def test_a_product_that_is_something_else_now_changes_nothing_older(self, lake, tmp_path):
+        """Cheese becomes a gift while one order of it is corrected: of that one alone, from then on."""
+        before = files_of(lake)
+        bought = next(order for order in ORDERS if order.customer == "c20")
+        gift = replace(next(product for product in PRODUCTS if product.id == "cheese"), category="gifts")
+        deliver(lake, [], products=[gift])
+        assert not build_snapshots(lake).was_built
+        assert files_of(lake) == before
+        deliver(lake, [replace(bought, lines=(*bought.lines, Line(product="milk")))], products=[gift], at=at(50))
         done = build_snapshots(lake)
-        assert (done.computed, done.touched) == ((), dict.fromkeys(STANDING, 3))
+        assert (done.computed, done.touched) == ((), {LATE: 1})
         assert_same_rows(lake, from_scratch(lake, tmp_path / "scratch"), STANDING, but_lifetime=True)
 
     def test_the_model_of_a_part_is_kept(self, lake):
