@@ -77,7 +77,7 @@ def begin(told: Mapping[str, Table]) -> Merged:
     tables = dict(told) | {
         "products": first_products(told["products"], orders),
         "orders": orders,
-        "order_lines": lines.mutate(product_version=ibis.ifelse(is_described, 0, None)),
+        "order_lines": lines.mutate(product_version=ibis.ifelse(is_described, ibis.literal(0, "int32"), None)),
         "events": told["events"].mutate(received_at=_.received_at.fill_null(_.occurred_at)),
     }
     nobody = ibis.memtable({"customer_id": [], "known_from": []}).cast({"customer_id": "string", "known_from": INSTANT})

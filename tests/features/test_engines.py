@@ -8,6 +8,7 @@ import subprocess
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import ibis
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -33,7 +34,7 @@ def _has_java() -> bool:
 
 @pytest.fixture(scope="module")
 def lake(tmp_path_factory: pytest.TempPathFactory) -> Lake:
-    """A simulated shop of a year and a half: returns, cancellations, campaigns, late facts, corrected orders."""
+    """A simulated shop of a year and a half: returns, cancellations, campaigns, corrected orders, products told anew."""
     folder = tmp_path_factory.mktemp("engines")
     simulate(customers=150, seed=3, days=550, output=folder / "shop", has_browsing=False)
     lake = Lake(folder / "lake")
@@ -43,6 +44,7 @@ def lake(tmp_path_factory: pytest.TempPathFactory) -> Lake:
     changed = dict(delivery.tables) | {
         "orders": some.mutate(kind=some.kind.substitute({"sale": "cancelled"})),
         "order_lines": delivery.tables["order_lines"].semi_join(some, "order_id"),
+        "products": delivery.tables["products"].mutate(category=ibis._.department, is_private_label=None),
     }
     ingest(type(delivery)(shop=delivery.shop, tables=changed), lake, at=UNTIL - timedelta(days=20), limit=1.0)
     return lake
@@ -79,6 +81,7 @@ def test_the_shop_tests_what_engines_may_do_differently(lake: Lake) -> None:
     with lake.connect() as connection:
         orders = lake.table(connection, "orders")
         assert orders.superseded_at.count().execute() > 10
+        assert lake.table(connection, "order_lines").product_version.nunique().execute() == 2
 
 
 def test_an_unknown_engine_is_told_the_nearest(lake: Lake) -> None:
