@@ -123,8 +123,7 @@ class Lake:
 
     def parts(self, name: str) -> Mapping[str, Stored]:
         """Return the parts of a table by their key, in the keys' order; none where it has none."""
-        entries = self._manifest()["parts"].get(name, {})
-        return {key: Stored(**entry) for key, entry in sorted(entries.items())}
+        return {key: Stored(**entry) for key, entry in sorted(self._manifest()["parts"].get(name, {}).items())}
 
     def is_whole(self, part: Stored) -> bool:
         """Return whether a part is as it was written."""

@@ -34,7 +34,7 @@ def _has_java() -> bool:
 
 @pytest.fixture(scope="module")
 def lake(tmp_path_factory: pytest.TempPathFactory) -> Lake:
-    """A simulated shop of a year and a half: returns, cancellations, campaigns, corrected orders, products told anew."""
+    """A simulated shop: returns, cancellations, campaigns, a second year, corrected orders, products told anew."""
     folder = tmp_path_factory.mktemp("engines")
     simulate(customers=150, seed=3, days=550, output=folder / "shop", has_browsing=False)
     lake = Lake(folder / "lake")
