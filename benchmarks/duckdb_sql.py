@@ -272,7 +272,6 @@ FROM (
         evening_order_count_365d,
         evening_order_count_365d / nullif(order_count_365d, 0) AS evening_order_rate_365d,
         order_hour_mean_365d,
-        least(date_diff('microsecond', getvariable('observed_from'), cutoff) / 86400000000, 365) AS record_days,
         coalesce(campaign_count_30d, 0) AS campaign_count_30d,
         coalesce(campaign_count_90d, 0) AS campaign_count_90d,
         campaigns_365d AS campaign_count_365d,
@@ -289,13 +288,7 @@ ORDER BY cutoff, customer_id
 
 
 def sql_features(
-    paths: Mapping[str, Path],
-    cutoffs: Iterable[datetime],
-    output: Path,
-    *,
-    observed_from: datetime,
-    memory_limit: str,
-    spill: Path,
+    paths: Mapping[str, Path], cutoffs: Iterable[datetime], output: Path, *, memory_limit: str, spill: Path
 ) -> None:
     """Compute the features of every known customer at every cutoff and write them to a Parquet file."""
     settings = {"memory_limit": memory_limit, "temp_directory": str(spill)}
@@ -303,7 +296,6 @@ def sql_features(
         connection.execute("SET TimeZone = 'UTC'")
         for name, path in paths.items():
             connection.read_parquet(str(path)).create_view(name)
-        connection.execute("SET VARIABLE observed_from = ?::TIMESTAMPTZ", [observed_from])
         connection.execute("CREATE TABLE cutoffs (cutoff TIMESTAMPTZ)")
         connection.executemany("INSERT INTO cutoffs VALUES (?)", [[cutoff] for cutoff in cutoffs])
         connection.sql(SQL.format(youngest=_youngest_purchases())).write_parquet(str(output), compression="zstd")

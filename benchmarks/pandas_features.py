@@ -28,7 +28,6 @@ NAMES = tuple(feature.name for feature in FEATURES if not isinstance(feature.mea
 MONEY_UNITS = 10_000
 DAY = pd.Timedelta(days=1)
 DAYS_PER_YEAR = 365.2425
-LONGEST_WINDOW_DAYS, LONGEST_WINDOW_AGO_DAYS = 365, 364
 EVENING_HOUR = 18
 SATURDAY = 5
 SMALL_ORDER_LINES = 3
@@ -68,8 +67,8 @@ def pandas_features(
     for cutoff in sorted(pd.Timestamp(cutoff).tz_convert("UTC") for cutoff in cutoffs):
         known_before = cutoff if known_at is None else min(cutoff, pd.Timestamp(known_at))
         known = [_known(facts, known_before) for facts in (orders, lines, frames["events"])]
-        record_days = math.nan if observed_from is None else (cutoff - pd.Timestamp(observed_from)) / DAY
-        rows.append(_at(*known, cutoff, names, record_days=record_days))
+        is_observed = observed_from is None or cutoff - 364 * DAY >= pd.Timestamp(observed_from)
+        rows.append(_at(*known, cutoff, names, is_year_ago_observed=is_observed))
     return pd.concat(rows, ignore_index=True).astype(dict.fromkeys(names, "float32"))
 
 
@@ -118,7 +117,7 @@ def _at(
     cutoff: pd.Timestamp,
     names: Sequence[str],
     *,
-    record_days: float,
+    is_year_ago_observed: bool,
 ) -> pd.DataFrame:
     sales, paid = orders[orders["kind"] == "sale"], orders[orders["kind"] != "cancelled"]
     if orders.empty:
@@ -130,8 +129,7 @@ def _at(
     if not {"return_count_90d", "cancelled_order_count_365d"}.isdisjoint(names):
         _add_returns(row, orders, cutoff)
     if "season_sine" in names:
-        _add_year(row, sales, paid, cutoff, is_observed=not record_days < LONGEST_WINDOW_AGO_DAYS)
-    row["record_days"] = min(record_days, LONGEST_WINDOW_DAYS)
+        _add_year(row, sales, paid, cutoff, is_observed=is_year_ago_observed)
     _add_contact(row, events, cutoff)
     row = row.copy()  # else pandas complains of so many columns that were added one by one
     _add_ratios(row)
@@ -217,8 +215,8 @@ def _add_returns(row: pd.DataFrame, orders: pd.DataFrame, cutoff: pd.Timestamp) 
 def _add_year(
     row: pd.DataFrame, sales: pd.DataFrame, paid: pd.DataFrame, cutoff: pd.Timestamp, *, is_observed: bool
 ) -> None:
-    until = cutoff - (LONGEST_WINDOW_AGO_DAYS - 28) * DAY
-    then = [_last(facts[facts["ordered_at"] < until], cutoff, LONGEST_WINDOW_AGO_DAYS) for facts in (sales, paid)]
+    until = cutoff - (364 - 28) * DAY
+    then = [_last(facts[facts["ordered_at"] < until], cutoff, 364) for facts in (sales, paid)]
     row["order_count_year_ago_28d"] = _count(then[0], row) if is_observed else math.nan
     row["spend_amount_year_ago_28d"] = _money(then[1], "net_amount", row) if is_observed else math.nan
     angle = 2 * math.pi * (cutoff.dayofyear + cutoff.hour / 24) / DAYS_PER_YEAR

@@ -34,29 +34,26 @@ def run_regulars(lake: Lake, cutoffs: Sequence[datetime], output: Path) -> None:
         facts = engine.facts
         kinds = facts["orders"].kind.as_table().distinct().execute()["kind"].tolist()
         has_corrections = bool(facts["orders"].superseded_at.notnull().any().execute())
-        of_shop = {"kinds": kinds, "has_corrections": has_corrections, "observed_from": lake.shop().observed_from}
-        rows = snapshot(facts, cutoffs, _features(lake), **of_shop)
+        rows = snapshot(facts, cutoffs, _features(lake), kinds=kinds, has_corrections=has_corrections)
         rows.to_parquet(output, compression="zstd")
 
 
 def run_sql(lake: Lake, cutoffs: Sequence[datetime], output: Path) -> None:
     """Compute the features with SQL written by hand."""
-    settings = {"memory_limit": MEMORY_LIMIT, "spill": output.with_suffix(".spill")}
-    sql_features(_paths(lake), cutoffs, output, observed_from=lake.shop().observed_from, **settings)
+    sql_features(_paths(lake), cutoffs, output, memory_limit=MEMORY_LIMIT, spill=output.with_suffix(".spill"))
 
 
 def run_pandas(lake: Lake, cutoffs: Sequence[datetime], output: Path) -> None:
     """Compute the features with pandas as most people would: a function of one cutoff, called for each of them."""
-    frames, observed_from = read_frames(_paths(lake)), lake.shop().observed_from
+    frames = read_frames(_paths(lake))
     names = names_of(_features(lake))
-    rows = [pandas_features(frames, [cutoff], names, observed_from=observed_from) for cutoff in cutoffs]
+    rows = [pandas_features(frames, [cutoff], names) for cutoff in cutoffs]
     pd.concat(rows, ignore_index=True).to_parquet(output, index=False, compression="zstd")
 
 
 def run_pandas_shared(lake: Lake, cutoffs: Sequence[datetime], output: Path) -> None:
     """Compute the features with pandas, the merges that all cutoffs share done once."""
-    names, observed_from = names_of(_features(lake)), lake.shop().observed_from
-    rows = pandas_features(read_frames(_paths(lake)), cutoffs, names, observed_from=observed_from)
+    rows = pandas_features(read_frames(_paths(lake)), cutoffs, names_of(_features(lake)))
     rows.to_parquet(output, index=False, compression="zstd")
 
 
