@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scoring.potential import Potential
+from scoring.trees import trees_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -118,8 +119,7 @@ class Quantiles:
 
     def predict(self, whole: Rows) -> Floats:
         """Return (n, 3) quantiles of the label, in order."""
-        outputs = self.booster.inplace_predict(whole, predict_type="margin").astype(np.float64)
-        moved = outputs.reshape(len(whole), -1) + np.array(self.shifts)
+        moved = trees_of(self.booster).margins(whole) + np.array(self.shifts)
         return INVERSE[self.link](np.sort(moved, axis=1))
 
 
@@ -191,9 +191,9 @@ class TaskModel:
         if self.kind == "days":
             return self.interval(matrix)[:, _MEDIAN]
         whole = self._whole(matrix)
-        raw = self.booster.inplace_predict(whole).astype(np.float64)
+        raw = trees_of(self.booster).figures(whole)[:, 0]
         if self.buys is not None:
-            raw = raw * self.buys.inplace_predict(whole)
+            raw = raw * trees_of(self.buys).figures(whole)[:, 0]
         return np.clip(self.calibration.apply(raw), 0.0, self._most)
 
     def interval(self, matrix: Rows) -> Floats:

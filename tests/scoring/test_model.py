@@ -22,12 +22,13 @@ from scoring.model import (
     Windows,
     shap_values,
 )
-from scoring.model_files import BOOSTER_FILE, MODEL_FILE, read_model, write_model
+from scoring.model_files import BOOSTER_FILE, MODEL_FILE, onnx_name, read_model, write_model
 from scoring.reasons import reasons
 
 FEATURES = ("order_count_365d", "b", "c")
 NOW = datetime(2024, 3, 1, tzinfo=UTC)
 TTL = timedelta(days=15)
+ONNX_FILE = onnx_name(BOOSTER_FILE)
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +66,7 @@ def test_what_is_written_is_read(model, rows, tmp_path):
     assert again.label == "regulars-repurchase/3"
     assert again == model.with_version("3")
     np.testing.assert_array_equal(again.score(rows), model.score(rows))
-    assert {path.name for path in tmp_path.iterdir()} == {BOOSTER_FILE, MODEL_FILE}
+    assert {path.name for path in tmp_path.iterdir()} == {BOOSTER_FILE, ONNX_FILE, MODEL_FILE}
 
 
 def test_one_row_scores_as_in_a_crowd(model, rows):
@@ -111,7 +112,7 @@ def waiting(model, rows) -> TaskModel:
 
 class TestAnInterval:
     def test_what_is_written_is_read(self, spending, waiting, rows, tmp_path):
-        for made, files in ((spending, 4), (waiting, 2)):
+        for made, files in ((spending, 7), (waiting, 3)):
             folder = tmp_path / made.task
             write_model(made, folder)
             again = read_model(folder)
@@ -160,7 +161,7 @@ class TestYoungWindows:
         assert given[0, 2] == 365
 
 
-@pytest.mark.parametrize("name", [BOOSTER_FILE, MODEL_FILE])
+@pytest.mark.parametrize("name", [BOOSTER_FILE, ONNX_FILE, MODEL_FILE])
 @pytest.mark.parametrize("damage", [b"", b"{}", b"\x00\xff garbage", None], ids=["empty", "braces", "garbage", "gone"])
 def test_a_damaged_file_is_named(model, tmp_path, name, damage):
     write_model(model, tmp_path)
