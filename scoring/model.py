@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 Kind: TypeAlias = Literal["probability", "amount", "days"]
 Link: TypeAlias = Literal["identity", "log", "log1p"]
+RawScale: TypeAlias = Literal["log_odds", "identity", "log", "log1p"]
 Floats: TypeAlias = NDArray[np.float64]
 Rows: TypeAlias = NDArray[np.float32]
 
@@ -218,8 +219,17 @@ class TaskModel:
             raise UnusableModel(f"{self.label} flags nobody")
         return self._whole(matrix)[:, self.features.index(self.potential.feature)].astype(np.float64)
 
-    def contributions(self, matrix: Rows) -> Rows:
-        """Return (n, features) TreeSHAP values of the raw score, before its link and calibration.
+    @property
+    def raw_scale(self) -> RawScale:
+        """Return what the contributions add up to: the score before link and calibration."""
+        if self.kind == "probability":
+            return "log_odds"
+        if self.kind == "days" and self.quantiles is not None:
+            return self.quantiles.link
+        return "log" if self.buys is not None or trees_of(self.booster).is_of_logarithm else "identity"
+
+    def contributions(self, matrix: Rows) -> tuple[Floats, Floats]:
+        """Return (n, features) TreeSHAP values, and the (n,) base that they start from: the sum is on the raw scale.
 
         Of a two-part model they are of the logarithm of the product: the parts that the features have in the log-odds
         of any amount are scaled to the logarithm of its probability. Of days they are of the median.
@@ -229,14 +239,17 @@ class TaskModel:
         Lundberg et al. (2020), "From local explanations to global understanding with explainable AI for trees".
         """
         whole = self._whole(matrix)
-        parts, _ = shap_values(self.booster, whole)
+        parts, base = shap_values(self.booster, whole)
         if self.buys is not None:
             odds, mean_odds = shap_values(self.buys, whole)
             total = odds.sum(axis=1, keepdims=True)
-            log_ratio = np.logaddexp(0, -mean_odds) - np.logaddexp(0, -(mean_odds + total))
+            start = -np.logaddexp(0, -mean_odds)
+            log_ratio = -np.logaddexp(0, -(mean_odds + total)) - start
             slope = np.divide(log_ratio, total, out=np.ones_like(total), where=np.abs(total) > _NO_DIFFERENCE)
-            parts = parts + odds * slope
-        return parts.astype(np.float32)
+            parts, base = parts + odds * slope, base + start
+        if self.kind == "days" and self.quantiles is not None:
+            base = base + self.quantiles.shifts[_MEDIAN]
+        return parts, base[:, 0]
 
     @property
     def _most(self) -> float:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import xgboost
 
 BOOSTER_FILE, MODEL_FILE = "booster.ubj", "model.json"
-FORMAT = 4
+FORMAT = 5
 _SAID = ("task", "kind", "horizon_days", "features", "feature_hash", "currency")
 
 

@@ -61,6 +61,11 @@ class Trees:
         self.content, self.objective = content, objective
         self._session = _session(content)
 
+    @property
+    def is_of_logarithm(self) -> bool:
+        """Whether a margin is the logarithm of a figure."""
+        return _FIGURE_OF.get(self.objective) is np.exp
+
     def margins(self, rows: Rows) -> Floats:
         """Return (n, outputs) margins; of many rows, all cores work them out."""
         if len(rows) <= _CHUNK_ROWS:
