@@ -79,8 +79,7 @@ def _show_comparison(
 ) -> None:
     rows = []
     for result in results:
-        reason = result["reasons"][0] if result.get("reasons") else None
-        why = f"{reason['feature']} = {_figure(reason['value'])}" if reason else ""
+        why = result["reasons"][0]["statement"] if result.get("reasons") else ""
         cells: list[object] = [result["customer_id"], result["status"]]
         for done in champions:
             cells += [_said(result.get(done.task)), _did(home, done, cutoff, result["customer_id"])]
@@ -119,10 +118,6 @@ def _did(home: Home, done: Trained, cutoff: datetime, customer_id: str) -> str:
             return f"spent {float(spent or 0):,.2f}"
         count = int(placed.count().execute())
     return f"{count} order{'' if count == 1 else 's'}"
-
-
-def _figure(value: float | None) -> str:
-    return "none" if value is None else f"{value:,.4g}"
 
 
 def _title(number: int, text: str) -> None:

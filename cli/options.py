@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated
 
 import typer
@@ -25,3 +26,8 @@ Storage = Annotated[
     ),
 ]
 Device = Annotated[str, typer.Option(help="Where XGBoost trains: cpu, or cuda for a GPU.")]
+
+
+def command() -> str:
+    """Return the command that runs, without its options (they may hold a password); nothing where none does."""
+    return next((f"`regulars {word}`" for word in sys.argv[1:2] if word.isalpha()), "")

@@ -187,11 +187,14 @@ def _show_models(home: Home) -> None:
             "champion" if champions[v.task] == v.version else "",
             v.verdict,
             v.horizon_days,
+            v.reason if v.verdict == "refused" else "",
+            v.asked_by,
         )
         for v in versions
     ]
     if rows:
-        table("Models", ["version", "alias", "verdict", "horizon (days)"], rows, right=["horizon (days)"])
+        columns = ["version", "alias", "verdict", "horizon (days)", "because", "asked by"]
+        table("Models", columns, rows, right=["horizon (days)"])
     else:
         console.print("no model yet; run `regulars train`")
 

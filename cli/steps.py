@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from cli import show
+from cli.options import command
 from facts.errors import NotYet, counted
 from facts.home import Home
 from facts.lake import Lake
@@ -124,7 +125,7 @@ def train(
     trained = []
     for plan in plans:
         with show.working(f"Train {plan.task.name}, next {plan.horizon.days} days") as step:
-            done = pipeline.train(plan, home, store, means=means, on_step=step, is_forced=is_forced)
+            done = pipeline.train(plan, home, store, means=means, on_step=step, is_forced=is_forced, asked_by=command())
         if not done.was_trained:
             show.console.print(f"regulars-{done.task}/{done.version} stands: same data, settings and seed")
         show.measured(done.report, version=done.version, zone=Lake(home.lake).shop().timezone)

@@ -96,12 +96,6 @@ class Inputs:
         return np.concatenate([snapshot[:, columns], live], axis=1)
 
 
-def describe(name: str) -> str:
-    """Return what an input measures."""
-    known: catalog.Feature | LiveFeature = _LIVE_BY_NAME[name] if name in _LIVE_BY_NAME else catalog.feature(name)
-    return known.description
-
-
 @cache  # asked for by every request
 def input_hash(names: tuple[str, ...]) -> str:
     """Return one short hash of a list of inputs: names, order, and what each measures.

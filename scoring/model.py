@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scoring.potential import Potential
+from scoring.trees import trees_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 Kind: TypeAlias = Literal["probability", "amount", "days"]
 Link: TypeAlias = Literal["identity", "log", "log1p"]
+RawScale: TypeAlias = Literal["log_odds", "identity", "log", "log1p"]
 Floats: TypeAlias = NDArray[np.float64]
 Rows: TypeAlias = NDArray[np.float32]
 
@@ -118,8 +120,7 @@ class Quantiles:
 
     def predict(self, whole: Rows) -> Floats:
         """Return (n, 3) quantiles of the label, in order."""
-        outputs = self.booster.inplace_predict(whole, predict_type="margin").astype(np.float64)
-        moved = outputs.reshape(len(whole), -1) + np.array(self.shifts)
+        moved = trees_of(self.booster).margins(whole) + np.array(self.shifts)
         return INVERSE[self.link](np.sort(moved, axis=1))
 
 
@@ -191,9 +192,9 @@ class TaskModel:
         if self.kind == "days":
             return self.interval(matrix)[:, _MEDIAN]
         whole = self._whole(matrix)
-        raw = self.booster.inplace_predict(whole).astype(np.float64)
+        raw = trees_of(self.booster).figures(whole)[:, 0]
         if self.buys is not None:
-            raw = raw * self.buys.inplace_predict(whole)
+            raw = raw * trees_of(self.buys).figures(whole)[:, 0]
         return np.clip(self.calibration.apply(raw), 0.0, self._most)
 
     def interval(self, matrix: Rows) -> Floats:
@@ -218,8 +219,17 @@ class TaskModel:
             raise UnusableModel(f"{self.label} flags nobody")
         return self._whole(matrix)[:, self.features.index(self.potential.feature)].astype(np.float64)
 
-    def contributions(self, matrix: Rows) -> Rows:
-        """Return (n, features) TreeSHAP values of the raw score, before its link and calibration.
+    @property
+    def raw_scale(self) -> RawScale:
+        """Return what the contributions add up to: the score before link and calibration."""
+        if self.kind == "probability":
+            return "log_odds"
+        if self.kind == "days" and self.quantiles is not None:
+            return self.quantiles.link
+        return "log" if self.buys is not None or trees_of(self.booster).is_of_logarithm else "identity"
+
+    def contributions(self, matrix: Rows) -> tuple[Floats, Floats]:
+        """Return (n, features) TreeSHAP values, and the (n,) base that they start from: the sum is on the raw scale.
 
         Of a two-part model they are of the logarithm of the product: the parts that the features have in the log-odds
         of any amount are scaled to the logarithm of its probability. Of days they are of the median.
@@ -229,14 +239,17 @@ class TaskModel:
         Lundberg et al. (2020), "From local explanations to global understanding with explainable AI for trees".
         """
         whole = self._whole(matrix)
-        parts, _ = shap_values(self.booster, whole)
+        parts, base = shap_values(self.booster, whole)
         if self.buys is not None:
             odds, mean_odds = shap_values(self.buys, whole)
             total = odds.sum(axis=1, keepdims=True)
-            log_ratio = np.logaddexp(0, -mean_odds) - np.logaddexp(0, -(mean_odds + total))
+            start = -np.logaddexp(0, -mean_odds)
+            log_ratio = -np.logaddexp(0, -(mean_odds + total)) - start
             slope = np.divide(log_ratio, total, out=np.ones_like(total), where=np.abs(total) > _NO_DIFFERENCE)
-            parts = parts + odds * slope
-        return parts.astype(np.float32)
+            parts, base = parts + odds * slope, base + start
+        if self.kind == "days" and self.quantiles is not None:
+            base = base + self.quantiles.shifts[_MEDIAN]
+        return parts, base[:, 0]
 
     @property
     def _most(self) -> float:

@@ -1,4 +1,7 @@
-"""A model on disk: boosters as XGBoost's UBJSON, and `model.json` with the digest of all; nothing is unpickled."""
+"""A model on disk: boosters as XGBoost's UBJSON and as ONNX, and `model.json` with the digest of all.
+
+Nothing is unpickled.
+"""
 
 from __future__ import annotations
 
@@ -10,12 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 from scoring.model import Calibration, Gate, Quantiles, TaskModel, UnusableModel, Windows
 from scoring.potential import Potential
+from scoring.trees import adopt, trees_of
 
 if TYPE_CHECKING:
     import xgboost
 
 BOOSTER_FILE, MODEL_FILE = "booster.ubj", "model.json"
-FORMAT = 3
+FORMAT = 5
 _SAID = ("task", "kind", "horizon_days", "features", "feature_hash", "currency")
 
 
@@ -25,14 +29,20 @@ def write_model(model: TaskModel, folder: Path) -> None:
     boosters = _boosters_of(model)
     for name, booster in boosters.items():
         booster.save_model(folder / name)
+        (folder / onnx_name(name)).write_bytes(trees_of(booster).content)
     told: dict[str, Any] = {"format": FORMAT, **{name: getattr(model, name) for name in _SAID}}
-    told["boosters"] = {name: _sha256(folder / name) for name in boosters}
+    told["boosters"] = {name: {file: _sha256(folder / file) for file in (name, onnx_name(name))} for name in boosters}
     told |= {"gate": asdict(model.gate), "calibration": asdict(model.calibration)}
     told["windows"] = asdict(model.windows) if model.windows else None
     told["quantiles"] = {"link": model.quantiles.link, "shifts": model.quantiles.shifts} if model.quantiles else None
     told["potential"] = asdict(model.potential) if model.potential else None
     told["sha256"] = _digest(told)
     (folder / MODEL_FILE).write_text(json.dumps(told, indent=2), encoding="utf-8")
+
+
+def onnx_name(booster: str) -> str:
+    """Return the name of the ONNX file beside a booster's."""
+    return str(Path(booster).with_suffix(".onnx"))
 
 
 def read_model(folder: Path, *, version: str = "") -> TaskModel:
@@ -53,12 +63,14 @@ def read_model(folder: Path, *, version: str = "") -> TaskModel:
         if told.pop("sha256") != _digest(told):
             raise _changed(path)
         boosters = {}
-        for name, digest in told["boosters"].items():
-            path = folder / name
-            # XGBoost trusts the file: a cut one may end the process, a changed one may score.
-            if _sha256(path) != digest:
-                raise _changed(path)
-            boosters[name] = xgboost.Booster(model_file=str(path))
+        for name, digests in told["boosters"].items():
+            # XGBoost and ONNX Runtime trust a file: a cut one may end the process, a changed one may score.
+            for file, digest in digests.items():
+                path = folder / file
+                if _sha256(path) != digest:
+                    raise _changed(path)
+            boosters[name] = xgboost.Booster(model_file=str(folder / name))
+            adopt(boosters[name], (folder / onnx_name(name)).read_bytes())
         model = _model(told, boosters, version=version)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, xgboost.core.XGBoostError) as error:
         raise UnusableModel(f"damaged model file {path}: {str(error).splitlines()[0][:200]}; train again") from error

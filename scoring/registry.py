@@ -69,12 +69,32 @@ def read_version(home: Home, task: str, version: str) -> TaskModel:
 
 def version_folder(home: Home, task: str, version: str) -> Path:
     """Return the local folder of a version's files; a registry on this machine is read in place, not copied."""
-    from mlflow.artifacts import download_artifacts
     from mlflow.exceptions import MlflowException
 
     label = f"regulars-{task}/{version}"
     try:
         place = _client(home).get_model_version_download_uri(f"regulars-{task}", version)
+    except MlflowException as error:
+        raise UnusableChampion(label, f"its files cannot be had: {_first_line(error)}") from error
+    return _folder_at(home, place, label=label)
+
+
+def read_logged(home: Home, model_id: str, *, label: str) -> TaskModel:
+    """Return a model that was logged and is no version yet; raise UnusableChampion as `read_version` does."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        place = _client(home).get_logged_model(model_id).artifact_location
+        return read_model(_folder_at(home, place, label=label))
+    except (MlflowException, UnusableModel) as error:
+        raise UnusableChampion(label, _first_line(error)) from error
+
+
+def _folder_at(home: Home, place: str, *, label: str) -> Path:
+    from mlflow.artifacts import download_artifacts
+    from mlflow.exceptions import MlflowException
+
+    try:
         own = _own_folder(home, place)
         root = own or Path(download_artifacts(artifact_uri=place, tracking_uri=home.tracking_uri))
     except (MlflowException, OSError) as error:

@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
-from features.inputs import describe
 from features.store import TTL
 from scoring.answers import Answers, FeatureRows, answer
-from scoring.reasons import reasons
+from scoring.reasons import Explanation, explain
 from serving.schema import (
     AmountScore,
     CustomerResult,
@@ -18,6 +17,7 @@ from serving.schema import (
     PotentialGiven,
     ProbabilityScore,
     ReasonGiven,
+    ReasonsSum,
     ScoreRequest,
 )
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 def respond(
-    request: ScoreRequest, rows: FeatureRows, models: Mapping[str, TaskModel], *, at: datetime
+    request: ScoreRequest, rows: FeatureRows, models: Mapping[str, TaskModel], *, at: datetime, currency: str
 ) -> list[CustomerResult]:
     """Answer a request as of an instant.
 
@@ -42,6 +42,8 @@ def respond(
         What is known of each different customer of the request.
     models
         The models asked, by task.
+    currency
+        The shop's, in which reasons speak of amounts.
 
     Returns
     -------
@@ -53,11 +55,9 @@ def respond(
         A model was trained on features that the rows do not have.
     """
     answers = answer(rows, models, at=at, ttl=TTL)
-    given = _reasons(rows, answers, models, count=request.reasons)
+    given = _explained(rows, answers, models, count=request.reasons, currency=currency)
     results = {
-        customer_id: _result(
-            rows, answers, models, row, at=at, reasons_given=given[row], tell_features=request.features
-        )
+        customer_id: _result(rows, answers, models, row, at=at, explained=given[row], tell_features=request.features)
         for row, customer_id in enumerate(rows.customer_ids)
     }
     return [results[customer_id] for customer_id in request.customer_ids]
@@ -70,7 +70,7 @@ def _result(
     row: int,
     *,
     at: datetime,
-    reasons_given: list[ReasonGiven],
+    explained: Mapping[str, Explanation],
     tell_features: bool,
 ) -> CustomerResult:
     as_of = rows.features_as_of[row]
@@ -82,7 +82,8 @@ def _result(
         status=answers.statuses[row],
         detail=answers.details[row],
         features_as_of=as_of if is_known else None,
-        reasons=reasons_given,
+        reasons=[given for task, told in explained.items() for given in _given(task, told)],
+        reasons_sum=[_sum(task, told) for task, told in explained.items()] or None,
         features=_told(rows, row) if tell_features and is_known else None,
         **scores,  # each task's field has the score of its kind
     )
@@ -139,28 +140,38 @@ def _after(at: datetime, days: float, *, within: int) -> datetime | None:
     return None if days >= within else at + timedelta(days=days)
 
 
-def _reasons(
-    rows: FeatureRows, answers: Answers, models: Mapping[str, TaskModel], *, count: int
-) -> Sequence[list[ReasonGiven]]:
-    given: list[list[ReasonGiven]] = [[] for _ in rows.customer_ids]
+def _explained(
+    rows: FeatureRows, answers: Answers, models: Mapping[str, TaskModel], *, count: int, currency: str
+) -> Sequence[Mapping[str, Explanation]]:
+    """Return by row and task why the score is what it is; nothing where there is none, or nothing was asked."""
+    given: list[dict[str, Explanation]] = [{} for _ in rows.customer_ids]
     scored = [row for row, status in enumerate(answers.statuses) if status == "ok"]
     if not (count and scored):
         return given
     for task, model in models.items():
-        for row, strongest in zip(scored, reasons(model, rows.of_model(model)[scored], count=count), strict=True):
-            given[row] += [
-                ReasonGiven(
-                    task=cast("Task", task),
-                    feature=reason.feature,
-                    value=reason.value,
-                    direction=reason.direction,
-                    contribution=reason.contribution,
-                    share=reason.share,
-                    description=describe(reason.feature),
-                )
-                for reason in strongest
-            ]
+        told = explain(model, rows.of_model(model)[scored], count=count, currency=currency)
+        for row, explanation in zip(scored, told, strict=True):
+            given[row][task] = explanation
     return given
+
+
+def _given(task: str, explanation: Explanation) -> list[ReasonGiven]:
+    return [
+        ReasonGiven(
+            task=cast("Task", task),
+            name=reason.name,
+            statement=reason.statement,
+            direction=reason.direction,
+            share=reason.share,
+            contribution=reason.contribution,
+            features=dict(reason.features),
+        )
+        for reason in explanation.reasons
+    ]
+
+
+def _sum(task: str, told: Explanation) -> ReasonsSum:
+    return ReasonsSum(task=cast("Task", task), base=told.base, rest=told.rest, raw=told.raw, scale=told.scale)
 
 
 def _told(rows: FeatureRows, row: int) -> dict[str, float | None]:

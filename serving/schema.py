@@ -11,6 +11,7 @@ from pydantic_core import ErrorDetails
 
 from facts.errors import UnknownName
 from scoring.answers import Status
+from scoring.model import RawScale
 
 Task = Literal["repurchase", "churn", "clv", "next_order"]
 
@@ -117,19 +118,36 @@ class DaysScore(BaseModel):
 
 
 class ReasonGiven(BaseModel):
-    """One feature's part in one score."""
+    """The part that some features have together in one score, as a sentence of the customer's own values."""
 
     task: Task = Field(description="The score that it explains")
-    feature: str = Field(description="Name of the feature", examples=["order_recency_live_days"])
-    value: float | None = Field(
-        default=None, description="Its value, in catalog units; absent where nothing is known", examples=[3.0]
+    name: str = Field(description="Name of the group of features", examples=["rhythm"])
+    statement: str = Field(
+        description="What is known of the customer", examples=["orders every 12 days, last order 31 days ago"]
     )
     direction: Literal["raises", "lowers"] = Field(description="Which way it moves the score")
-    contribution: float = Field(
-        description="Its TreeSHAP value, on the model's raw scale (log-odds for a probability)", examples=[0.41]
-    )
     share: float = Field(description="Its part of the sum of all contributions' sizes, in [0, 1]", examples=[0.12])
-    description: str = Field(description="What the feature measures", examples=["Days since the last order"])
+    contribution: float = Field(
+        description="The sum of its features' TreeSHAP values, on the raw scale of the score", examples=[0.41]
+    )
+    features: dict[str, float | None] = Field(
+        description="The features of the group with their values, in catalog units; null is not known",
+        examples=[{"order_recency_live_days": 31.2, "visit_gap_mean_365d": 12.4}],
+    )
+
+
+class ReasonsSum(BaseModel):
+    """What reconciles a score with its reasons: base + the contributions given + rest = raw."""
+
+    task: Task = Field(description="The score that it is about")
+    base: float = Field(description="Where the contributions start from: the mean over the training", examples=[-0.2])
+    rest: float = Field(description="The contributions of all that is not among the reasons given", examples=[0.07])
+    raw: float = Field(description="The score on the raw scale, before its calibration", examples=[0.28])
+    scale: RawScale = Field(
+        description="What `raw` is: `log_odds` of a probability; of an amount or of days `log` its logarithm, "
+        "`log1p` that of one more, `identity` itself. A probability is calibrated after that",
+        examples=["log_odds"],
+    )
 
 
 class CustomerResult(BaseModel):
@@ -149,6 +167,10 @@ class CustomerResult(BaseModel):
         default=None, description="The instant before which facts were used", examples=["2017-10-01T04:00:00Z"]
     )
     reasons: list[ReasonGiven] = Field(default=[], description="By task, the strongest first")
+    reasons_sum: list[ReasonsSum] | None = Field(
+        default=None,
+        description="By task, what reconciles the reasons with the score; there where reasons are asked for",
+    )
     features: dict[str, float | None] | None = Field(
         default=None, description="What was known, by feature name, where it was asked for; null is not known"
     )

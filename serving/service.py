@@ -20,7 +20,7 @@ from facts.event_log import EventLog, event_log_from_environment
 from facts.home import Home
 from facts.lake import Lake
 from scoring.model import TaskModel
-from scoring.reasons import reasons
+from scoring.reasons import explain
 from serving.champions import find_champions, no_champion
 from serving.clock import Clock, as_of_from_environment
 from serving.decisions import Recorder, recorder_from_environment
@@ -72,7 +72,7 @@ class Regulars:
         self._events = event_log_from_environment(home)
         self._online = open_online(home, self._events, self._champions, at=self._clock.now())
         for model in self._champions.values():
-            _warm_up(model)
+            _warm_up(model, currency=shop.currency)
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="events")
         self._recorder = recorder_from_environment(home)
         gc.collect()
@@ -97,7 +97,7 @@ class Regulars:
             at = self._clock.now()
             rows = self._online.read(list(dict.fromkeys(request.customer_ids)), at=at)
             models: Mapping[str, TaskModel] = {task: champions[task] for task in tasks}
-            results = respond(request, rows, models, at=at)
+            results = respond(request, rows, models, at=at, currency=self._currency)
         except RegularsError as error:
             _log.error("request %s: %s", request_id, error)
             return _refuse(ctx, Problem(reason=str(error)), status=503)
@@ -151,12 +151,12 @@ def _refuse(ctx: bentoml.Context, problem: Problem, *, status: int) -> Response:
     return refusal(problem, request_id=ctx.request.state.request_id, status=status)
 
 
-def _warm_up(model: TaskModel) -> None:
+def _warm_up(model: TaskModel, *, currency: str) -> None:
     for booster in model.boosters:
         booster.set_param({"nthread": 1})
     nothing: Any = np.full((1, len(model.features)), np.nan, dtype=np.float32)
     model.score(nothing)
-    reasons(model, nothing, count=1)
+    explain(model, nothing, count=1, currency=currency)
 
 
 for _middleware in (Door, Documented):

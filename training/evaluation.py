@@ -88,6 +88,12 @@ class Evaluation:
         return not self.obstacles and all(comparison.holds for comparison in self.comparisons)
 
     @property
+    def reason(self) -> str:
+        """Return the verdict's reason in short: what failed, or by what it passed."""
+        failed = [str(comparison) for comparison in self.comparisons if not comparison.holds]
+        return "; ".join((*self.obstacles, *failed)) or f"beats all that it must by {self.gate_metric}"
+
+    @property
     def verdict(self) -> tuple[str, ...]:
         """Return the verdict, then its grounds, as sentences."""
         head = "champion" if self.is_champion else "refused as champion"

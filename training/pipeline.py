@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from facts.home import Home
@@ -19,8 +19,9 @@ from training.evaluation import evaluate
 from training.final import fit_final
 from training.means import Means, require_means
 from training.monitoring.reference import build_reference, log_reference
+from training.parity import parity_obstacle
 from training.plan import Plan
-from training.reign import BY_GATE, crown, has_reigned
+from training.reign import BY_GATE, crown, has_reigned, who
 from training.result import Result, build_figures, build_metrics, build_report
 from training.search import search
 from training.tasks import TASKS
@@ -28,6 +29,9 @@ from training.tasks import TASKS
 if TYPE_CHECKING:
     from feast import FeatureStore
     from mlflow.tracking import MlflowClient
+
+
+LONGEST_REASON = 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,11 +53,12 @@ def train(
     means: Means | None = None,
     on_step: Callable[[str], None] = lambda _step: None,
     is_forced: bool = False,
+    asked_by: str = "",
 ) -> Trained:
     """Train one task and register the version; the alias `champion` follows only if the gate is passed.
 
     The same plan over the same data is not trained twice unless forced: its version is returned as it stands.
-    With what means it is searched is not part of the plan.
+    With what means it is searched is not part of the plan. `asked_by` is written on the version.
     """
     means = means or Means()
     require_means(means)
@@ -68,7 +73,7 @@ def train(
     on_step("training set")
     data = build_training_set(store, lake, plan.task, plan.splits.cutoffs, horizon_days=plan.horizon.days)
     with tracking.tracked(home) as client:  # makes MLflow's store, so not before there is enough to train on
-        return _train_anew(plan, home, data, client, key=key, means=means, on_step=on_step)
+        return _train_anew(plan, home, data, client, key=key, means=means, on_step=on_step, asked_by=asked_by)
 
 
 def _standing(plan: Plan, home: Home, client: MlflowClient, *, key: str) -> Trained | None:
@@ -106,6 +111,7 @@ def _train_anew(
     key: str,
     means: Means,
     on_step: Callable[[str], None],
+    asked_by: str,
 ) -> Trained:
     import mlflow
 
@@ -117,11 +123,13 @@ def _train_anew(
     with mlflow.start_run(experiment_id=experiment, run_name=title, tags=tags) as run:
         result = _fit_and_measure(plan, home, shop, data, key=key, means=means, on_step=on_step)
         on_step("MLflow")
+        uri = tracking.log_model(result.model, result.test_rows)
+        result = _read_back(home, uri, result)
         _log(result, source=str(Lake(home.lake).path(SNAPSHOTS)))
         tracking.log_trials(
             client, experiment, run.info.run_id, result.found.trials, metric=task.search_metric, key=key
         )
-        version = _register(client, result, key=key)
+        version = _register(client, result, uri, key=key, asked_by=asked_by)
     return Trained(
         task=task.name,
         version=version,
@@ -202,15 +210,28 @@ def _log(result: Result, *, source: str) -> None:
     log_reference(build_reference(model, result.train_rows, result.test_rows, seed=plan.seed))
 
 
-def _register(client: MlflowClient, result: Result, *, key: str) -> str:
+def _read_back(home: Home, uri: str, result: Result) -> Result:
+    """Return the result with what keeps the stored model from being the measured one, where something does."""
+    obstacle = parity_obstacle(home, uri, result.model, result.test_rows.matrix)
+    if obstacle is None:
+        return result
+    evaluation = result.evaluation
+    return replace(result, evaluation=replace(evaluation, obstacles=(*evaluation.obstacles, obstacle)))
+
+
+def _register(client: MlflowClient, result: Result, uri: str, *, key: str, asked_by: str) -> str:
     import mlflow
 
-    model, evaluation, card = result.model, result.evaluation, model_card(result)
+    model, evaluation, now = result.model, result.evaluation, datetime.now(UTC)
+    asked = ", ".join(part for part in (who(), asked_by) if part)
+    card = f"{model_card(result)}\nAsked by {asked}; decided {now:%Y-%m-%d %H:%M} UTC.\n"
     mlflow.set_tags({"mlflow.note.content": card, "verdict": evaluation.verdict[0]})
-    uri = tracking.log_model(model, result.test_rows)
     tags = {
         tracking.KEY_TAG: key,
         "verdict": "champion" if evaluation.is_champion else "refused",
+        "verdict_reason": evaluation.reason[:LONGEST_REASON],
+        "asked_by": asked,
+        "decided_at": now.isoformat(timespec="seconds"),
         "feature_hash": model.feature_hash,
         "horizon_days": str(model.horizon_days),
     }
@@ -222,11 +243,13 @@ def _register(client: MlflowClient, result: Result, *, key: str) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Version:
-    """A registered version and how its gate decided."""
+    """A registered version, how its gate decided and why, and who or what asked for it."""
 
     task: str
     version: str
     verdict: str
+    reason: str
+    asked_by: str
     horizon_days: int
 
 
@@ -235,7 +258,14 @@ def read_versions(home: Home) -> list[Version]:
     with tracking.tracked(home) as client:
         found = [(name, v) for name in TASKS for v in client.search_model_versions(f"name = 'regulars-{name}'")]
     versions = [
-        Version(task=name, version=str(v.version), verdict=v.tags["verdict"], horizon_days=int(v.tags["horizon_days"]))
+        Version(
+            task=name,
+            version=str(v.version),
+            verdict=v.tags["verdict"],
+            reason=v.tags.get("verdict_reason", ""),
+            asked_by=v.tags.get("asked_by", ""),
+            horizon_days=int(v.tags["horizon_days"]),
+        )
         for name, v in found
     ]
     return sorted(versions, key=lambda v: (v.task, int(v.version)))

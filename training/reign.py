@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import getpass
 import json
+import os
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -102,8 +103,16 @@ def rollback(home: Home, task: str, *, reason: str) -> tuple[str, str]:
     return before, earlier[-1]
 
 
+def who() -> str:
+    """Return the user who asks, as the machine knows them."""
+    try:
+        return getpass.getuser()
+    except (ImportError, KeyError, OSError):  # in a container a user may have a number only
+        return f"user {os.getuid()}"
+
+
 def _by_hand() -> str:
-    return f"{getpass.getuser()}, by hand"
+    return f"{who()}, by hand"
 
 
 def _versions(client: MlflowClient, name: str) -> dict[str, ModelVersion]:

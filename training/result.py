@@ -113,7 +113,7 @@ def build_figures(result: Result) -> dict[str, Figure]:
             model.features, gain, subject=subject, row_count=len(result.train_rows.frame)
         ),
         "shap_summary": plots.shap_summary_plot(
-            model.features, model.contributions(sample), sample, subject=subject, unit=unit
+            model.features, model.contributions(sample)[0], sample, subject=subject, unit=unit
         ),
         "comparison": plots.metric_comparison_plot(
             METRICS[task.kind][task.gate_metric], gate_estimates, subject=subject, row_count=len(actual)

@@ -145,7 +145,7 @@ def log_figures(figures: Mapping[str, Figure]) -> None:
 
 
 def log_model(model: TaskModel, example: TrainingSet) -> str:
-    """Log the model as a pyfunc from code (UBJSON and JSON, no pickle) and return its address."""
+    """Log the model as a pyfunc from code (UBJSON, ONNX and JSON, no pickle) and return its address."""
     import mlflow
     from mlflow.models import infer_signature
 
@@ -204,4 +204,4 @@ def _make_store(home: Home) -> None:
 def _requirements() -> list[str]:
     from importlib.metadata import version
 
-    return [f"{name}=={version(name)}" for name in ("mlflow", "xgboost", "numpy", "pandas")]
+    return [f"{name}=={version(name)}" for name in ("mlflow", "xgboost", "onnxruntime", "numpy", "pandas")]

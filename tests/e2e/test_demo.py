@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 
 import pandas as pd
 import pytest
@@ -53,6 +54,10 @@ def test_every_task_leaves_a_run_that_a_person_can_read(demo, name):
     for row in report["deciles"]:
         assert row["lift_low"] <= row["lift"] <= row["lift_high"]
     assert version.tags["verdict"] == ("champion" if report["is_champion"] else "refused")
+    assert version.tags["asked_by"].endswith(", `regulars demo`")
+    assert version.tags["asked_by"] in version.description
+    assert datetime.fromisoformat(version.tags["decided_at"]) <= datetime.now(UTC)
+    assert version.tags["verdict_reason"]
     for measures in report["estimates"].values():
         assert all(m["low"] <= m["high"] for m in measures.values())
 

@@ -194,7 +194,7 @@ def register(home: Home, model: TaskModel, *, scratch: Path, alias: str | None =
             python_model=str(PROJECT / "scoring" / "pyfunc.py"),
             artifacts={"model": str(scratch)},
             code_paths=[str(PROJECT / "scoring")],
-            pip_requirements=["xgboost"],
+            pip_requirements=["xgboost", "onnxruntime"],
             signature=infer_signature(example, np.zeros(2)),
             registered_model_name=name,
         )

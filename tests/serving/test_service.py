@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 from datetime import timedelta
 
@@ -13,7 +14,7 @@ from starlette.testclient import TestClient
 
 from facts.errors import NotYet
 from facts.home import Home
-from features.inputs import describe
+from features.statements import STATEMENTS
 from scoring.model import TaskModel
 from serving.clock import TICK
 from serving.schema import TASKS, ScoreResponse
@@ -130,19 +131,32 @@ class TestReasons:
     def test_each_says_what_it_is(self, client: TestClient) -> None:
         result = ask(client, OTHER, reasons=20, features=True)["results"][0]
         for reason in result["reasons"]:
-            assert reason["description"] == describe(reason["feature"])
-            assert reason.get("value") == result["features"][reason["feature"]]
+            known = {name: value for name, value in result["features"].items() if value is not None}
+            spoken = next(statement for statement in STATEMENTS if statement.name == reason["name"])
+            assert reason["statement"] == spoken.of(known, currency="EUR")
+            assert reason["features"].items() <= result["features"].items()
             assert (reason["direction"] == "raises") == (reason["contribution"] > 0)
             assert 0 < reason["share"] <= 1
 
-    def test_they_add_up_to_the_raw_score(
-        self, client: TestClient, home: Home, champions: dict[str, TaskModel]
+    @pytest.mark.parametrize("count", [1, 3, 20])
+    def test_they_reconcile_with_the_score(
+        self, client: TestClient, champions: dict[str, TaskModel], count: int
     ) -> None:
-        row = shop.matrix_of(shop.input_rows(home).loc[[REGULAR]])
-        given = ask(client, REGULAR, reasons=20, tasks=["clv"])["results"][0]["reasons"]
-        told = {reason["feature"]: reason["contribution"] for reason in given}
-        parts = dict(zip(champions["clv"].features, champions["clv"].contributions(row)[0].tolist(), strict=True))
-        assert all(parts[name] == size for name, size in told.items())
+        result = ask(client, REGULAR, reasons=count)["results"][0]
+        assert [told["task"] for told in result["reasons_sum"]] == list(TASKS)
+        for told in result["reasons_sum"]:
+            task, model = told["task"], champions[told["task"]]
+            shown = sum(reason["contribution"] for reason in result["reasons"] if reason["task"] == task)
+            assert told["base"] + shown + told["rest"] == pytest.approx(told["raw"], abs=1e-6)
+            figure = {
+                "log_odds": lambda raw: 1 / (1 + math.exp(-raw)),
+                "identity": float,
+                "log": math.exp,
+                "log1p": math.expm1,
+            }
+            score = float(model.calibration.apply(np.array([figure[told["scale"]](told["raw"])]))[0])
+            most = {"probability": 1, "amount": math.inf, "days": model.horizon_days}[model.kind]
+            assert result[task][model.kind] == pytest.approx(min(max(score, 0), most), abs=1e-4 * max(1, score))
 
 
 class TestAround:
