@@ -151,7 +151,10 @@ def train(  # noqa: PLR0913 - an argument is an option
         bool, typer.Option("--force", help="Train again what these data and settings led to before.")
     ] = False,
 ) -> None:
-    """Search, calibrate, evaluate and register models; the best become champions if they pass the gate."""
+    """Search, calibrate, evaluate and register models; the best become champions if they pass the gate.
+
+    Each task is tried on its own. Exit code 0: at least one was trained, whatever its gate said. 2: none could be.
+    """
     from cli import steps
     from training.means import Means
 
