@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 
 import typer
 
+from cli.evaluate import app as evaluate_app
 from cli.features import app as features_app
 from cli.ingest import app as ingest_app
 from cli.options import Device, HorizonDays, Seed, Storage, Tasks, Timeout, Trials, Workers
@@ -30,6 +31,7 @@ app = typer.Typer(
 )
 app.add_typer(ingest_app, name="ingest")
 app.add_typer(features_app, name="features")
+app.add_typer(evaluate_app)
 app.add_typer(watch_app)
 
 EXIT_USER_ERROR = 2

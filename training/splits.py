@@ -85,7 +85,7 @@ def split(cutoffs: Sequence[datetime], *, horizon_days: int, test: datetime, obs
             f"history before the test on {test:%Y-%m-%d} to learn a look {horizon_days} days ahead from",
             needed=f"{LEAST_TRAINING_CUTOFFS} snapshots at least {horizon_days} days before one that is as long before "
             "the test",
-            found=f"{counted(len(train), 'snapshot')} at least {horizon_days} days before the test",
+            found=f"{counted(len(train), 'snapshot')} at least {horizon_days} days before the test, none late enough",
             advice="use a shorter horizon or more history",
         )
     return Splits(
