@@ -19,7 +19,7 @@ from training.metrics import METRICS, Estimate, paired_difference
 from training.plan import Plan
 from training.splits import Fold, Splits
 
-SHARES = (1 / 8, 1 / 4, 1 / 2, 1.0)
+SHARES = (1 / 8, 1 / 4, 1 / 2)
 LAST_CUTOFFS = (1, 2, 4, 8)
 Of = Literal["customers", "cutoffs"]
 
@@ -78,47 +78,58 @@ def learning_curve(
     whole
         What that backtest measured: the last point of both curves, and the cutoffs that all points are measured at.
     """
-    at = {measured.cutoff for measured in whole}
-    kept = [plan for plan in plans if plan.splits.test in at]
+    measured_at = {at.cutoff for at in whole}
+    kept = [plan for plan in plans if plan.splits.test in measured_at]
     points: list[Point] = []
     skipped: list[str] = []
-
-    def add(of: Of, said: str, size: int, trained: Sequence[AtCutoff]) -> None:
-        before = made.get(of)
-        points.append(_point(of, said, size, trained, before))
-        made[of] = trained
-
-    made: dict[Of, Sequence[AtCutoff]] = {}
-    order = customer_order(data, seed=plans[0].seed)
-    for share in SHARES:
-        chosen = frozenset(order[: max(1, round(share * len(order)))])
-        said = "all" if share == 1 else f"1/{round(1 / share)}"
-        on_step(f"{said} of the customers")
+    before: dict[Of, Sequence[AtCutoff]] = {}
+    for size in (*_customer_sizes(data, home, means, seed=plans[0].seed), *_cutoff_sizes(kept, data, home, means)):
+        on_step(f"{size.of}, {size.said}")
         try:
-            trained = whole if share == 1 else [
-                train_at(plan, of_customers(data, plan, chosen), home, means=means, study=f"-{said} customers")
-                for plan in kept
-            ]  # fmt: skip
+            trained = whole if size.train is None else [size.train(plan) for plan in kept]
         except GateFailed as failed:
-            skipped.append(f"{said} of the customers: {failed}")
-        else:
-            add("customers", said, len(chosen), trained)
-    most = max(len(plan.splits.train) for plan in kept)
-    for count in (*(count for count in LAST_CUTOFFS if count < most), most):
-        on_step(f"the last {count} cutoffs")
-        try:
-            trained = whole if count == most else [
-                train_at(
-                    replace(plan, splits=last_cutoffs(plan.splits, count)), data, home, means=means,
-                    study=f"-last {count}",
-                )
-                for plan in kept
-            ]  # fmt: skip
-        except GateFailed as failed:
-            skipped.append(f"the last {count} cutoffs: {failed}")
-        else:
-            add("cutoffs", "all" if count == most else f"last {count}", count, trained)
+            skipped.append(f"{size.of}, {size.said}: {failed}")
+            continue
+        points.append(_point(size, trained, before.get(size.of)))
+        before[size.of] = trained
     return LearningCurve(metric=plans[0].task.gate_metric, points=tuple(points), skipped=tuple(skipped))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Size:
+    """So many customers or cutoffs, and how a plan is trained on them; None where they are all, which was done."""
+
+    of: Of
+    said: str
+    count: int
+    train: Callable[[Plan], AtCutoff] | None
+
+
+def _customer_sizes(data: TrainingSet, home: Home, means: Means, *, seed: int) -> list[_Size]:
+    order = customer_order(data, seed=seed)
+
+    def size(share: float) -> _Size:
+        chosen, said = frozenset(order[: max(1, round(share * len(order)))]), f"1/{round(1 / share)}"
+
+        def train(plan: Plan) -> AtCutoff:
+            return train_at(plan, of_customers(data, plan, chosen), home, means=means, study=f"-{said} customers")
+
+        return _Size(of="customers", said=said, count=len(chosen), train=train)
+
+    return [*map(size, SHARES), _Size(of="customers", said="all", count=len(order), train=None)]
+
+
+def _cutoff_sizes(plans: Sequence[Plan], data: TrainingSet, home: Home, means: Means) -> list[_Size]:
+    def size(count: int) -> _Size:
+        def train(plan: Plan) -> AtCutoff:
+            shorter = replace(plan, splits=last_cutoffs(plan.splits, count))
+            return train_at(shorter, data, home, means=means, study=f"-last {count} cutoffs")
+
+        return _Size(of="cutoffs", said=f"the last {count}", count=count, train=train)
+
+    most = max(len(plan.splits.train) for plan in plans)
+    fewer = [size(count) for count in LAST_CUTOFFS if count < most]
+    return [*fewer, _Size(of="cutoffs", said="all", count=most, train=None)]
 
 
 def customer_order(data: TrainingSet, *, seed: int) -> list[str]:
@@ -148,15 +159,14 @@ def last_cutoffs(splits: Splits, count: int) -> Splits:
     )
 
 
-def _point(of: Of, said: str, size: int, trained: Sequence[AtCutoff], before: Sequence[AtCutoff] | None) -> Point:
-    task = trained[0].plan.task
+def _point(size: _Size, trained: Sequence[AtCutoff], before: Sequence[AtCutoff] | None) -> Point:
     pooled, _ = pool(trained)
     return Point(
-        of=of,
-        said=said,
-        size=size,
+        of=size.of,
+        said=size.said,
+        size=size.count,
         train_rows=sum(at.train_rows for at in trained),
-        estimate=pooled[MODEL][task.gate_metric],
+        estimate=pooled[MODEL][trained[0].plan.task.gate_metric],
         gain=_gain(trained, before) if before else None,
     )
 
@@ -180,7 +190,7 @@ def _answer(metric: str, what: Of, points: Sequence[Point]) -> str:
     if last.gain is None:
         return f"more {what}: not known, as there is one point only"
     gain = f"{last.gain.value:+.4g}, 95 % {last.gain.low:+.4g} to {last.gain.high:+.4g}"
-    step = f"from {points[-2].said} to all {what} {metric} changed by {gain} (positive is better)"
+    step = f"from {points[-2].said} to all {what}, {metric} changed by {gain} (positive is better)"
     if last.gain.low > 0:
         return f"more {what} would probably help: {step}"
     if last.gain.high < 0:
