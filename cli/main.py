@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 
 import typer
 
+from cli.evaluate import app as evaluate_app
 from cli.features import app as features_app
 from cli.ingest import app as ingest_app
 from cli.options import Device, HorizonDays, Seed, Storage, Tasks, Timeout, Trials, Workers
@@ -30,6 +31,7 @@ app = typer.Typer(
 )
 app.add_typer(ingest_app, name="ingest")
 app.add_typer(features_app, name="features")
+app.add_typer(evaluate_app)
 app.add_typer(watch_app)
 
 EXIT_USER_ERROR = 2
@@ -151,7 +153,10 @@ def train(  # noqa: PLR0913 - an argument is an option
         bool, typer.Option("--force", help="Train again what these data and settings led to before.")
     ] = False,
 ) -> None:
-    """Search, calibrate, evaluate and register models; the best become champions if they pass the gate."""
+    """Search, calibrate, evaluate and register models; the best become champions if they pass the gate.
+
+    Each task is tried on its own. Exit code 0: at least one was trained, whatever its gate said. 2: none could be.
+    """
     from cli import steps
     from training.means import Means
 

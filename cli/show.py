@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from facts.ingest import Ingested
     from features.build import Built
     from training.metrics import Estimate
+    from training.pipeline import Trained
+    from training.plan import Unanswered
+    from training.silences import Silence
 
 PIPE_WIDTH = 150
 _DECILE_MEASURES = ("observed", "lift", "cumulative_gain_rate")
@@ -119,6 +122,38 @@ def measured(report: Mapping[str, Any], *, version: str, zone: str) -> None:
     style = "green" if report["is_champion"] else "yellow"
     for line in report["verdict"]:
         console.print(line, style=style, highlight=False)
+    for note in report.get("notes", []):  # versions of before had none
+        console.print(f"note: {note}", highlight=False)
+
+
+def silences(found: Sequence[Silence]) -> None:
+    """Print when the shop was silent."""
+    for silence in found:
+        console.print(
+            f"{silence}: what is learned leaves these days out, as they say nothing of the customers", highlight=False
+        )
+
+
+def answered(
+    names: Sequence[str],
+    trained: Sequence[Trained],
+    unanswered: Sequence[Unanswered],
+    champions: Mapping[str, str | None],
+) -> None:
+    """Print what became of every task that was asked for, then a sentence for each that is not answered."""
+    became = {done.task: _became(done.report) for done in trained}
+    became |= {found.task: ("not answered", str(found.why)) for found in unanswered}
+    rows = [(name, *became[name], f"version {champions[name]}" if champions[name] else "none") for name in names]
+    table("What is answered", ["task", "is", "because", "champion now"], rows)
+    for found in unanswered:
+        console.print(str(found), style="yellow", highlight=False)
+
+
+def _became(report: Mapping[str, Any]) -> tuple[str, str]:
+    head, *grounds = report["verdict"]
+    if report["is_champion"]:
+        return "champion", head
+    return "refused by the gate", "; ".join(ground for ground in grounds if "holds" not in ground) or head
 
 
 def _show_groups(groups: Sequence[Mapping[str, Any]]) -> None:

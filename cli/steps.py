@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from cli import show
 from cli.options import command
-from facts.errors import NotYet, counted
+from facts.errors import GateFailed, NotYet, counted
 from facts.home import Home
 from facts.lake import Lake
 
@@ -110,26 +110,45 @@ def train(
     means: Means | None = None,
     is_forced: bool = False,
 ) -> list[Trained]:
-    """Train some tasks and print what was measured of each."""
+    """Train some tasks, each on its own, and print what was measured of each and which is not answered.
+
+    Raises
+    ------
+    NothingTrained
+        Every task failed a gate.
+    """
     from features.store import apply_definitions
+    from scoring.registry import champion_version
     from training import pipeline
     from training.means import Means, require_means
+    from training.plan import NothingTrained, Unanswered
     from training.plan import plan as plan_training
     from training.trials import Budget
 
     means = means or Means()
     require_means(means)
     budget = Budget(trials=trials, timeout_seconds=timeout_seconds)
-    plans = plan_training(Lake(home.lake), chosen_tasks(names), horizon_days=horizon_days, budget=budget, seed=seed)
+    lake, chosen = Lake(home.lake), chosen_tasks(names)
+    plans = plan_training(lake, chosen, horizon_days=horizon_days, budget=budget, seed=seed)
+    show.silences(plans.silences)
+    trained, unanswered = [], list(plans.unanswered)
     store = apply_definitions(home)
-    trained = []
-    for plan in plans:
-        with show.working(f"Train {plan.task.name}, next {plan.horizon.days} days") as step:
-            done = pipeline.train(plan, home, store, means=means, on_step=step, is_forced=is_forced, asked_by=command())
+    for plan in plans.ready:
+        try:
+            with show.working(f"Train {plan.task.name}, next {plan.horizon.days} days") as step:
+                done = pipeline.train(
+                    plan, home, store, means=means, on_step=step, is_forced=is_forced, asked_by=command()
+                )
+        except GateFailed as failed:
+            unanswered.append(Unanswered(task=plan.task.name, why=failed))
+            continue
         if not done.was_trained:
             show.console.print(f"regulars-{done.task}/{done.version} stands: same data, settings and seed")
-        show.measured(done.report, version=done.version, zone=Lake(home.lake).shop().timezone)
+        show.measured(done.report, version=done.version, zone=lake.shop().timezone)
         trained.append(done)
+    show.answered(chosen, trained, unanswered, {name: champion_version(home, name) for name in chosen})
+    if not trained:
+        raise NothingTrained(unanswered)
     return trained
 
 

@@ -31,7 +31,8 @@ def retrain(
 ) -> None:
     """Run the whole round: events into the lake, features, online store, training, gate.
 
-    It leaves a champion, or a challenger that was refused, which is no error: exit code 0 in either case.
+    It leaves a champion, or a challenger that was refused, which is no error: exit code 0 in either case. 2: no task
+    could be trained.
     """
     from cli import monitoring, steps
     from training.means import Means

@@ -53,7 +53,7 @@ tested once on {day(splits.test)}, {len(evaluation.actual):,} customers.
 - **Learned by** {_learned(result)}.
 - **Calibration** {_calibrated(model)}.
 - **Features** {len(model.features)}, list hash `{model.feature_hash}`.
-
+{_notes(result)}
 ### On the test cutoff, with bootstrap 95 % intervals{unit}
 
 {_metric_table(task, evaluation)}
@@ -69,6 +69,10 @@ tested once on {day(splits.test)}, {len(evaluation.actual):,} customers.
 Intervals are over the customers of one test cutoff: another season may differ by more. A score is a forecast, not an \
 effect: it does not say that treating a customer changes the outcome.
 """
+
+
+def _notes(result: Result) -> str:
+    return "".join(f"- **Note** {note}.\n" for note in (*result.plan.notes, *result.evaluation.notes))
 
 
 def _learned(result: Result) -> str:

@@ -13,20 +13,17 @@ import pandas as pd
 from ibis import _
 from numpy.typing import NDArray
 
-from facts.errors import GateFailed
 from facts.lake import Lake
 from features.frame import features_as_of
 from features.inputs import Inputs
 from features.snapshots import read_snapshots, snapshot_names
 from scoring.answers import FeatureMismatch
+from training.enough import require_enough
 from training.tasks import Task
 
 if TYPE_CHECKING:
     from feast import FeatureStore
     from ibis.backends.duckdb import Backend
-
-LEAST_CUSTOMERS = 50
-LEAST_OF_EACH_CLASS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +126,7 @@ def build_training_set(
     joined = features_as_of(store, lake, labels, service=f"regulars-{task.name}")
     joined = joined[joined[task.gate.feature] >= task.gate.at_least]
     frame = joined[["customer_id", "cutoff", *inputs, "label"]].reset_index(drop=True)
-    _check_enough(frame, task)
+    require_enough(frame, task)
     return TrainingSet(frame, inputs)
 
 
@@ -146,21 +143,3 @@ def require_same_features(store: FeatureStore, task: Task, names: Sequence[str])
             feature_hash(served),
             where=f"service {service.name!r}",
         )
-
-
-def _check_enough(frame: pd.DataFrame, task: Task) -> None:
-    customers = frame["customer_id"].nunique()
-    if customers < LEAST_CUSTOMERS:
-        raise GateFailed(f"customers to train {task.name} on", needed=str(LEAST_CUSTOMERS), found=str(customers))
-    if task.kind == "probability":
-        for value, count in ((1.0, int((frame["label"] == 1).sum())), (0.0, int((frame["label"] == 0).sum()))):
-            if count < LEAST_OF_EACH_CLASS:
-                raise GateFailed(
-                    f"training rows of {task.name} with label {value:g}",
-                    needed=str(LEAST_OF_EACH_CLASS),
-                    found=str(count),
-                )
-    elif task.kind == "amount" and not (frame["label"] > 0).any():
-        raise GateFailed(f"training rows of {task.name} with any spend", needed="1", found="0")
-    elif task.kind == "days" and not (frame["label"] < frame["label"].max()).any():
-        raise GateFailed(f"training rows of {task.name} with a next order", needed="1", found="0")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -14,6 +14,7 @@ from scoring.model import TaskModel
 from training.baselines import Baseline, baselines_for
 from training.dataset import TrainingSet
 from training.groups import GroupMeasure, measure_groups
+from training.largest import Largest, largest_of
 from training.metrics import (
     COVERAGE,
     INTERVAL_PERCENTILES,
@@ -77,6 +78,7 @@ class Evaluation:
     groups: tuple[GroupMeasure, ...] = ()
     growth: Growth | None = None
     calibration_error_by_chance: float | None = None  # what perfect probabilities stay below in 97.5 % of samples
+    largest: Largest | None = None
     obstacles: tuple[str, ...] = ()  # sentences: what keeps the model from being champion, whatever it measures
 
     @property
@@ -99,6 +101,11 @@ class Evaluation:
         head = "champion" if self.is_champion else "refused as champion"
         grounds = [str(comparison) for comparison in self.comparisons]
         return (f"{head}, judged by {self.gate_metric}", *grounds, *self.obstacles)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Return what one should know beside the verdict, as sentences."""
+        return (str(self.largest),) if self.largest else ()
 
 
 def evaluate(
@@ -124,8 +131,8 @@ def evaluate(
     if task.kind == "probability" and len(np.unique(actual)) < 2:  # noqa: PLR2004
         found = f"only label {actual[0]:g}" if len(actual) else "no rows"
         raise GateFailed(f"classes at the test cutoff of {task.name}", needed="2", found=found)
+    predictions = predict_all(task, model, train, test)
     baselines = baselines_for(task.kind, horizon_days=model.horizon_days, columns=test.features)
-    predictions = {MODEL: model.score(test.matrix)} | {b.name: _baseline_scores(b, train, test) for b in baselines}
     must_win = {baseline.name: baseline.is_single_feature for baseline in baselines}
     quantiles = None if model.quantiles is None else model.interval(test.matrix)
     unmeasured = reigning and _unmeasured(reigning, model, test)
@@ -137,6 +144,7 @@ def evaluate(
     groups = measure_groups(task.kind, test.frame, actual, predictions[MODEL], quantiles, draws=DRAWS, seed=seed)
     by_chance = _calibration_by_chance(predictions[MODEL], seed=seed) if task.kind == "probability" else None
     obstacles = (unmeasured, _miscalibrated(estimates[MODEL], by_chance), _uncovered(interval))
+    comparisons = _compare_all(task, actual, predictions, must_win, seed=seed)
     return Evaluation(
         actual=actual,
         predictions=predictions,
@@ -147,12 +155,17 @@ def evaluate(
         calibration_error_by_chance=by_chance,
         growth=_growth(model, test, predictions[MODEL], seed=seed),
         deciles=_deciles(task, actual, predictions[MODEL], seed=seed),
-        comparisons=tuple(
-            _compare(task, name, actual, predictions, must_win=must, seed=seed) for name, must in must_win.items()
-        ),
+        comparisons=comparisons,
+        largest=_largest(task, actual, predictions, must_win, comparisons, estimates[MODEL], seed=seed),
         gate_metric=task.gate_metric,
         obstacles=tuple(obstacle for obstacle in obstacles if obstacle),
     )
+
+
+def predict_all(task: Task, model: TaskModel, train: TrainingSet, test: TrainingSet) -> dict[str, NDArray[np.float64]]:
+    """Return what the model, and every baseline fitted on the training rows, say of the test rows."""
+    baselines = baselines_for(task.kind, horizon_days=model.horizon_days, columns=test.features)
+    return {MODEL: model.score(test.matrix)} | {b.name: _baseline_scores(b, train, test) for b in baselines}
 
 
 def _calibration_by_chance(predicted: NDArray[np.float64], *, seed: int) -> float:
@@ -216,6 +229,45 @@ def _deciles(task: Task, actual: NDArray[np.float64], predicted: NDArray[np.floa
         for end, percentile in zip(("low", "high"), INTERVAL_PERCENTILES, strict=True)
     }
     return decile_table(task.kind, actual, predicted).assign(**ends)
+
+
+def _largest(
+    task: Task,
+    actual: NDArray[np.float64],
+    predictions: Mapping[str, NDArray[np.float64]],
+    must_win: Mapping[str, bool],
+    comparisons: Sequence[Comparison],
+    estimates: Mapping[str, Estimate],
+    *,
+    seed: int,
+) -> Largest | None:
+    """Measure amounts again without the customer who spent most, where that is much of all spend."""
+    found = largest_of(actual) if task.kind == "amount" else None
+    if found is None:
+        return None
+    row, share = found
+    fewer = {name: np.delete(predicted, row) for name, predicted in predictions.items()}
+    rest = np.delete(actual, row)
+    without = estimate_all(task.kind, rest, {MODEL: fewer[MODEL]}, draws=DRAWS, seed=seed)[MODEL]
+    again = _compare_all(task, rest, fewer, must_win, seed=seed)
+    return Largest(
+        share=share,
+        estimates=estimates,
+        without=without,
+        holds=all(comparison.holds for comparison in comparisons),
+        holds_without=all(comparison.holds for comparison in again),
+    )
+
+
+def _compare_all(
+    task: Task,
+    actual: NDArray[np.float64],
+    predictions: Mapping[str, NDArray[np.float64]],
+    must_win: Mapping[str, bool],
+    *,
+    seed: int,
+) -> tuple[Comparison, ...]:
+    return tuple(_compare(task, name, actual, predictions, must_win=must, seed=seed) for name, must in must_win.items())
 
 
 def _compare(

@@ -15,6 +15,7 @@ from scoring.registry import UnusableChampion, champion_version, read_champion, 
 from training import tracking
 from training.card import model_card
 from training.dataset import TrainingSet, build_training_set
+from training.enough import usable_splits
 from training.evaluation import evaluate
 from training.final import fit_final
 from training.means import Means, require_means
@@ -59,6 +60,11 @@ def train(
 
     The same plan over the same data is not trained twice unless forced: its version is returned as it stands.
     With what means it is searched is not part of the plan. `asked_by` is written on the version.
+
+    Raises
+    ------
+    GateFailed
+        There is too little to train or to test the task on; nothing was written.
     """
     means = means or Means()
     require_means(means)
@@ -72,6 +78,7 @@ def train(
             return stands
     on_step("training set")
     data = build_training_set(store, lake, plan.task, plan.splits.cutoffs, horizon_days=plan.horizon.days)
+    plan = replace(plan, splits=usable_splits(plan.task, data.frame, plan.splits))
     with tracking.tracked(home) as client:  # makes MLflow's store, so not before there is enough to train on
         return _train_anew(plan, home, data, client, key=key, means=means, on_step=on_step, asked_by=asked_by)
 

@@ -69,6 +69,8 @@ def build_report(result: Result) -> dict[str, Any]:
         "deciles": evaluation.deciles.to_dict("records"),
         "is_champion": evaluation.is_champion,
         "verdict": evaluation.verdict,
+        "largest_customer": evaluation.largest.told() if evaluation.largest else None,
+        "notes": [*plan.notes, *evaluation.notes],
     }
 
 
@@ -93,6 +95,10 @@ def build_metrics(result: Result) -> dict[str, float]:
     for group in result.evaluation.groups:
         metrics[f"{group.group}.rows"] = group.rows
         metrics |= {f"{group.group}.{name}": estimate.value for name, estimate in group.estimates.items()}
+    if result.evaluation.largest:
+        largest = result.evaluation.largest
+        metrics["largest_customer_share"] = largest.share
+        metrics |= {f"without_largest_customer.{name}": found.value for name, found in largest.without.items()}
     return {name: value for name, value in metrics.items() if not np.isnan(value)}
 
 

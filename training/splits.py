@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from facts.errors import GateFailed
+from facts.errors import GateFailed, counted
 
 MOST_FOLDS = 3
 MOST_CALIBRATION_FOLDS = 8
@@ -54,8 +54,8 @@ def latest_test_cutoff(cutoffs: Sequence[datetime], *, horizon_days: int, observ
     """
     complete = [cutoff for cutoff in cutoffs if cutoff + timedelta(days=horizon_days) <= observed_until]
     if not complete:
-        needed = f"one at least {horizon_days} days before the end of the record"
-        raise GateFailed("snapshot cutoffs with a complete label window", needed=needed, found="none")
+        needed = f"a snapshot at least {horizon_days} days before the end of the record"
+        raise GateFailed(f"record to test a look {horizon_days} days ahead on", needed=needed, found="none")
     return max(complete)
 
 
@@ -82,9 +82,10 @@ def split(cutoffs: Sequence[datetime], *, horizon_days: int, test: datetime, obs
     folds = [fold for fold in folds if len(fold.train) >= LEAST_TRAINING_CUTOFFS]
     if not folds:
         raise GateFailed(
-            f"history before the test cutoff {test:%Y-%m-%d} for a horizon of {horizon_days} days",
-            needed=f"{LEAST_TRAINING_CUTOFFS + 1} cutoffs with label windows one after the other",
-            found=f"{len(train)} cutoffs that do not follow each other so",
+            f"history before the test on {test:%Y-%m-%d} to learn a look {horizon_days} days ahead from",
+            needed=f"{LEAST_TRAINING_CUTOFFS} snapshots at least {horizon_days} days before one that is as long before "
+            "the test",
+            found=f"{counted(len(train), 'snapshot')} at least {horizon_days} days before the test, none late enough",
             advice="use a shorter horizon or more history",
         )
     return Splits(

@@ -10,10 +10,12 @@ import ibis
 from facts.errors import GateFailed, UnknownName
 from scoring.model import Gate, Kind
 from training.objectives import QUANTILE_REGRESSION
+from training.silences import Silence
 
 ROUND_HORIZONS_DAYS = (7, 14, 30, 60, 90, 180, 365)
 LEAST_HISTORY_PER_HORIZON = 4  # a year's record carries a horizon of a quarter, no longer
 LEAST_GAPS = 30
+CAME_BACK, STAYED_AWAY = "ordered within the horizon", "stayed away for the whole horizon"
 
 # A customer without an order in the catalog's longest window has nothing but zeros to be judged by.
 ACTIVE = Gate(feature="order_count_365d", at_least=1, said="orders of the customer in the last 365 days")
@@ -32,6 +34,8 @@ class Task:
     gap_quantile, horizon_multiple
         `auto` takes the smallest round horizon that is at least `horizon_multiple` times this quantile of the shop's
         days between visits.
+    cases
+        What labels 0 and 1 of a probability are: "past cases of a customer who ...".
     objectives
         XGBoost's objectives that the search chooses from.
     recency_sign
@@ -52,6 +56,7 @@ class Task:
     search_metric: str
     gate_metric: str
     gate: Gate = ACTIVE
+    cases: tuple[str, str] = ("", "")
 
 
 TASKS: Mapping[str, Task] = {
@@ -69,6 +74,7 @@ TASKS: Mapping[str, Task] = {
             recency_sign=-1,
             search_metric="log_loss",
             gate_metric="auc",
+            cases=(STAYED_AWAY, CAME_BACK),
         ),
         Task(
             name="churn",
@@ -82,6 +88,7 @@ TASKS: Mapping[str, Task] = {
             recency_sign=1,
             search_metric="log_loss",
             gate_metric="auc",
+            cases=(CAME_BACK, STAYED_AWAY),
         ),
         Task(
             name="clv",
@@ -129,17 +136,24 @@ def task(name: str) -> Task:
     return TASKS[name]
 
 
-def visit_gaps(orders: ibis.Table) -> Sequence[float]:
-    """Return the days between a customer's consecutive visit-days, over all customers."""
+def visit_gaps(orders: ibis.Table, silences: Sequence[Silence] = ()) -> Sequence[float]:
+    """Return the days between a customer's consecutive visit-days, over all customers.
+
+    A gap over a silence of the shop says nothing about the customer and is left out.
+    """
     days = orders.select("customer_id", "local_on").distinct()
     before = days.local_on.lag().over(group_by="customer_id", order_by="local_on")
-    gaps = days.select(gap_days=days.local_on.delta(before, unit="day"))
+    gaps = days.select(gap_days=days.local_on.delta(before, unit="day"), before=before, after=days.local_on)
+    for silence in silences:
+        gaps = gaps.filter((gaps.before >= silence.until_on) | (gaps.after < silence.first_on))
     found: Sequence[float] = gaps.filter(gaps.gap_days.notnull()).order_by("gap_days").execute()["gap_days"].tolist()
     return found
 
 
-def auto_horizons(gaps: Sequence[float], *, history_days: int) -> Mapping[str, Horizon]:
+def auto_horizons(gaps: Sequence[float], *, history_days: int, has_silences: bool = False) -> Mapping[str, Horizon]:
     """Choose every task's horizon from the shop's own gaps between visits.
+
+    Where the shop was silent, the history is the longest between silences.
 
     Raises
     ------
@@ -153,10 +167,11 @@ def auto_horizons(gaps: Sequence[float], *, history_days: int) -> Mapping[str, H
             found=str(len(gaps)),
             advice="give --horizon-days",
         )
-    return {name: _auto(task, sorted(gaps), history_days=history_days) for name, task in TASKS.items()}
+    said = f"{history_days} days on record{' without a silence' if has_silences else ''}"
+    return {name: _auto(task, sorted(gaps), history_days=history_days, said=said) for name, task in TASKS.items()}
 
 
-def _auto(task: Task, gaps: Sequence[float], *, history_days: int) -> Horizon:
+def _auto(task: Task, gaps: Sequence[float], *, history_days: int, said: str) -> Horizon:
     usual = gaps[min(int(task.gap_quantile * len(gaps)), len(gaps) - 1)]
     base = _round_up(usual)
     wanted = _round_up(base * task.horizon_multiple)
@@ -164,7 +179,7 @@ def _auto(task: Task, gaps: Sequence[float], *, history_days: int) -> Horizon:
     reason = f"{task.gap_quantile:.0%} of the gaps between visits are within {usual:.0f} days"
     reason += f", so a customer's usual cycle fits in {base}" if base != usual else ""
     reason += f"; {task.horizon_multiple} such cycles" if task.horizon_multiple > 1 else ""
-    reason += f"; shortened to a quarter of the {history_days} days on record" if days < wanted else ""
+    reason += f"; shortened to a quarter of the {said}" if days < wanted else ""
     return Horizon(days=days, reason=reason)
 
 

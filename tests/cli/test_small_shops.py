@@ -50,9 +50,9 @@ def test_days_are_the_shops_own(run_regulars, empty_home):
     [
         (_every(3, 30, until=20), 20, "features", "days of history: needed 28, found 20"),
         (_every(60, 20, until=80), 100, "train", "repeated visits to choose horizons from: needed 30"),
-        (_every(3, 30, until=50), 50, "train", "history before the test cutoff"),
-        (_every(2, 1, until=200), 200, "train", "customers to train repurchase on: needed 50, found 1"),
-        (_every(2, 60, until=200), 200, "train", "training rows of repurchase with label 0: needed 20, found 0"),
+        (_every(3, 30, until=50), 50, "train", "history before the test on"),
+        (_every(2, 1, until=200), 200, "train", "customers to learn repurchase from: needed 50, found 1"),
+        (_every(2, 60, until=200), 200, "train", "who stayed away for the whole horizon: needed 20, found 0"),
     ],
     ids=["short", "no repeats", "no room for a split", "one customer", "one class"],
 )
@@ -66,7 +66,7 @@ def test_the_gate_that_failed_is_named(run_regulars, empty_home, orders, days, s
         assert sorted(empty_home.folder.iterdir()) == before
         return
     assert built.code == 0, built.err
-    ran = run_regulars("train", "--trials", "1", home=empty_home)
+    ran = run_regulars("train", "repurchase", "churn", "--trials", "1", home=empty_home)
     assert ran.code == 2, ran.err
     assert said in ran.err
     assert "not enough data" in ran.err

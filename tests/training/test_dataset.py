@@ -10,10 +10,8 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 
-from facts.errors import GateFailed
 from tests.builders import Line, Order, at, histories, shop
-from training.dataset import TrainingSet, _check_enough, outcomes
-from training.tasks import TASKS
+from training.dataset import TrainingSet, outcomes
 
 
 def _outcomes(orders, cutoff, *, horizon_days, customers=("ann",)):
@@ -50,22 +48,6 @@ def test_what_happened_before_the_cutoff_is_no_label(history):
         )
         days = min([(o.at - cutoff).total_seconds() / 86_400 for o in placed], default=14)
         assert done.loc[customer, "days_to_order"] == pytest.approx(days)
-
-
-@pytest.mark.parametrize(
-    ("task", "labels", "customers", "said"),
-    [
-        ("repurchase", [0, 1] * 60, 1, "customers to train repurchase on: needed 50, found 1"),
-        ("repurchase", [1] * 120, 120, "training rows of repurchase with label 0: needed 20, found 0"),
-        ("churn", [0] * 115 + [1] * 5, 120, "training rows of churn with label 1: needed 20, found 5"),
-        ("clv", [0] * 120, 120, "training rows of clv with any spend: needed 1, found 0"),
-        ("next_order", [90] * 120, 120, "training rows of next_order with a next order: needed 1, found 0"),
-    ],
-)
-def test_too_little_names_the_gate(task, labels, customers, said):
-    frame = pd.DataFrame({"customer_id": [str(i % customers) for i in range(len(labels))], "label": map(float, labels)})
-    with pytest.raises(GateFailed, match=said):
-        _check_enough(frame, TASKS[task])
 
 
 def test_rows_of_some_cutoffs():

@@ -6,6 +6,7 @@ import io
 import struct
 import subprocess
 import sys
+from datetime import UTC, datetime
 
 import numpy as np
 import pandas as pd
@@ -16,10 +17,12 @@ from training.metrics import METRICS, Estimate
 from training.plots import (
     Subject,
     calibration_plot,
+    cutoffs_plot,
     decile_plot,
     drift_plot,
     gain_plot,
     importance_plot,
+    learning_curve_plot,
     metric_comparison_plot,
     optimisation_plot,
     score_shift_plot,
@@ -96,6 +99,19 @@ def shifted_scores(row_count=300):
     return score_shift_plot(predicted, predicted**2, 0.3, subject=REPURCHASE)
 
 
+def over_cutoffs():
+    days = [datetime(2024, month, 1, tzinfo=UTC) for month in range(1, 5)]
+    estimates = {name: [estimate(value + 0.01 * i) for i in range(4)] for name, value in (("rfm", 0.7), ("model", 0.8))}
+    return cutoffs_plot(
+        METRICS["probability"]["auc"], days, estimates, estimate(0.81), subject=REPURCHASE, row_count=1_200
+    )
+
+
+def sizes():
+    points = [(size, estimate(0.6 + 0.05 * i)) for i, size in enumerate((300, 600, 1_200, 2_400))]
+    return learning_curve_plot(METRICS["probability"]["auc"], points, points[:2], subject=REPURCHASE, row_count=9_000)
+
+
 FIGURES = {
     draw.__name__: draw
     for draw in (
@@ -108,6 +124,8 @@ FIGURES = {
         optimisation,
         comparison,
         drift,
+        over_cutoffs,
+        sizes,
         shifted_scores,
     )
 }

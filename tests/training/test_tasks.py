@@ -9,12 +9,19 @@ from hypothesis import strategies as st
 
 from facts.errors import GateFailed, UnknownName
 from tests.builders import Line, Order, at, shop
+from training.silences import Silence
 from training.tasks import ROUND_HORIZONS_DAYS, TASKS, auto_horizons, task, visit_gaps
 
 
 def test_gaps_are_between_visit_days_not_orders():
     facts = shop(orders=[Order(at=at(day, hour), lines=(Line(),)) for day, hour in [(0, 9), (0, 18), (3, 9), (10, 9)]])
     assert visit_gaps(facts["orders"]) == [3, 7]
+
+
+def test_a_gap_over_a_silence_says_nothing():
+    facts = shop(orders=[Order(at=at(day), lines=(Line(),)) for day in (0, 3, 60, 64)])
+    silence = Silence(first_on=at(4).date(), until_on=at(60).date())
+    assert visit_gaps(facts["orders"], [silence]) == [3, 4]
 
 
 def test_a_grocers_gaps_give_a_week_a_month_a_quarter():

@@ -101,19 +101,28 @@ def estimate_all(
 
 
 def paired_difference(
-    metric: Metric, actual: ArrayLike, predicted: ArrayLike, reference: ArrayLike, *, draws: int, seed: int
+    metric: Metric,
+    actual: ArrayLike,
+    predicted: ArrayLike,
+    reference: ArrayLike,
+    *,
+    draws: int,
+    seed: int,
+    clusters: Sequence[object] | None = None,
 ) -> Estimate:
     """How much better `predicted` is than `reference`, in the metric's units: positive is better, in any direction.
 
     For a metric that is best at one it is the reduction of the distance to one. Both are computed on the same
-    resamples, so what they have in common cancels and the interval is narrower than that of either.
+    resamples, so what they have in common cancels and the interval is narrower than that of either. `clusters` is as
+    for `estimate_all`.
 
     Raises
     ------
     UnusablePredictionsError : as for `estimate`.
     """
     both = {"predicted": predicted, "reference": reference}
-    good = goodness(metric, _replicates([metric], actual, both, draws=draws, seed=seed)[:, 0])
+    replicates = _replicates([metric], actual, both, draws=draws, seed=seed, clusters=clusters)
+    good = goodness(metric, replicates[:, 0])
     return summary(good[0] - good[1])
 
 

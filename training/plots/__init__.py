@@ -4,6 +4,7 @@ Every function returns a `matplotlib.figure.Figure` of 900 x 600 pixels that bel
 figures alive and picks a window system, is not used.
 """
 
+from training.plots.backtest import cutoffs_plot, learning_curve_plot
 from training.plots.canvas import Subject
 from training.plots.comparison import metric_comparison_plot
 from training.plots.drift import drift_plot, score_shift_plot
@@ -14,11 +15,13 @@ from training.plots.search import optimisation_plot
 __all__ = [
     "Subject",
     "calibration_plot",
+    "cutoffs_plot",
     "decile_plot",
     "drift_plot",
     "gain_plot",
     "importance_plot",
     "interval_plot",
+    "learning_curve_plot",
     "metric_comparison_plot",
     "optimisation_plot",
     "score_shift_plot",
