@@ -154,7 +154,7 @@ def materialize(home: Home, *, as_of: datetime | None = None, with_named_views: 
 def score(home: Home, *, as_of: datetime | None, output: Path) -> None:
     """Score every customer as of an instant into a file."""
     from features.store import TTL
-    from scoring.batch import known_rows, require_output, score_table, write_table
+    from scoring.batch import require_output, score_lake
     from serving.champions import read_champions
     from serving.clock import Clock
 
@@ -169,13 +169,13 @@ def score(home: Home, *, as_of: datetime | None, output: Path) -> None:
             _say_refused(home)
             raise
         step("customers")
-        frame = score_table(known_rows(lake, as_of=at), models, as_of=at, ttl=TTL)
-        write_table(frame, output)
-    counts = frame["status"].value_counts()
+        statuses = score_lake(
+            lake, models, output, as_of=at, ttl=TTL, on_chunk=lambda scored: step(f"{scored:,} customers")
+        )
     show.table(
-        f"{len(frame):,} customers as of {at:%Y-%m-%d %H:%M} UTC -> {output}",
+        f"{statuses.total():,} customers as of {at:%Y-%m-%d %H:%M} UTC -> {output}",
         ["status", "customers"],
-        [(status, int(count)) for status, count in counts.items()],
+        statuses.most_common(),
         right=["customers"],
     )
 
