@@ -98,7 +98,7 @@ def chosen_tasks(names: Sequence[str]) -> list[str]:
     return list(TASKS) if list(names) == ["all"] else [task(name).name for name in dict.fromkeys(names)]
 
 
-def train(
+def train(  # noqa: PLR0913 - an argument is an option
     home: Home,
     names: list[str],
     *,
@@ -106,6 +106,7 @@ def train(
     trials: int,
     timeout_seconds: float,
     seed: int,
+    rows: int | None = None,
     means: Means | None = None,
     is_forced: bool = False,
 ) -> list[Trained]:
@@ -114,12 +115,20 @@ def train(
     from training import pipeline
     from training.means import Means, require_means
     from training.plan import plan as plan_training
+    from training.sample import LARGEST_ROWS
     from training.trials import Budget
 
     means = means or Means()
     require_means(means)
     budget = Budget(trials=trials, timeout_seconds=timeout_seconds)
-    plans = plan_training(Lake(home.lake), chosen_tasks(names), horizon_days=horizon_days, budget=budget, seed=seed)
+    plans = plan_training(
+        Lake(home.lake),
+        chosen_tasks(names),
+        horizon_days=horizon_days,
+        budget=budget,
+        seed=seed,
+        rows=rows or LARGEST_ROWS,
+    )
     store = apply_definitions(home)
     trained = []
     for plan in plans:

@@ -10,6 +10,7 @@ from facts.lake import Lake, short_hash
 from features.inputs import Inputs, input_hash
 from features.snapshots import SNAPSHOTS, snapshot_cutoffs, snapshot_names
 from scoring.model_files import FORMAT as MODEL_FORMAT
+from training.sample import LARGEST_ROWS, share_for
 from training.splits import Splits, latest_test_cutoff, split
 from training.tasks import TASKS, Horizon, Task, auto_horizons, visit_gaps
 from training.trials import Budget
@@ -17,19 +18,24 @@ from training.trials import Budget
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What a training of one task is made of; equal plans over equal data lead to equal models."""
+    """What a training of one task is made of; equal plans over equal data lead to equal models.
+
+    `share` is that of the customers who are taken (`training.sample`).
+    """
 
     task: Task
     horizon: Horizon
     splits: Splits
     budget: Budget
     seed: int
+    share: float = 1.0
 
     def key(self, lake: Lake) -> str:
         """Return one short hash of the plan and of the data it would train on."""
         inputs = Inputs.of(snapshot_names(lake), lake.shop().has)
         made_of = [self.task.name, *self.task.objectives, self.task.search_metric, self.horizon.days]
         made_of += [cutoff.isoformat() for cutoff in self.splits.cutoffs]
+        made_of += [self.share] if self.share < 1 else []
         data = [lake.digest(SNAPSHOTS), lake.digest("orders", "order_lines", "events"), input_hash(inputs.names)]
         return short_hash([MODEL_FORMAT, *made_of, *data, self.budget.trials, self.seed, package_version("regulars")])
 
@@ -43,9 +49,17 @@ def choose_horizons(lake: Lake) -> Mapping[str, Horizon]:
 
 
 def plan(
-    lake: Lake, names: list[str], *, horizon_days: int | None = None, budget: Budget | None = None, seed: int = 1
+    lake: Lake,
+    names: list[str],
+    *,
+    horizon_days: int | None = None,
+    budget: Budget | None = None,
+    seed: int = 1,
+    rows: int = LARGEST_ROWS,
 ) -> list[Plan]:
-    """Plan the training of some tasks: horizons, and splits that share one test cutoff.
+    """Plan the training of some tasks: horizons, splits that share one test cutoff, and one sample of customers.
+
+    `rows` is how many customer-cutoffs up to the test cutoff are taken before customers are sampled.
 
     Raises
     ------
@@ -59,6 +73,7 @@ def plan(
         horizons = dict.fromkeys(TASKS, Horizon(days=horizon_days, reason="given by the user"))
     longest = max(horizon.days for horizon in horizons.values())
     test = latest_test_cutoff(cutoffs, horizon_days=longest, observed_until=shop.observed_until)
+    share = share_for(lake, until=test, rows=rows)
     return [
         Plan(
             task=TASKS[name],
@@ -66,6 +81,7 @@ def plan(
             splits=split(cutoffs, horizon_days=horizons[name].days, test=test, observed_from=shop.observed_from),
             budget=budget or Budget(),
             seed=seed,
+            share=share,
         )
         for name in names
     ]
