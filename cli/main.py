@@ -16,7 +16,7 @@ import typer
 from cli.evaluate import app as evaluate_app
 from cli.features import app as features_app
 from cli.ingest import app as ingest_app
-from cli.options import Device, HorizonDays, Seed, Storage, Tasks, Timeout, Trials, Workers
+from cli.options import Device, HorizonDays, Rows, Seed, Storage, Tasks, Timeout, Trials, Workers
 from cli.watch import app as watch_app
 from facts.errors import RegularsError
 from facts.home import Home
@@ -146,6 +146,7 @@ def train(  # noqa: PLR0913 - an argument is an option
     trials: Trials = 10,
     timeout: Timeout = 120.0,
     seed: Seed = 1,
+    rows: Rows = None,
     workers: Workers = 1,
     storage: Storage = None,
     device: Device = "cpu",
@@ -162,7 +163,7 @@ def train(  # noqa: PLR0913 - an argument is an option
 
     steps.train(
         Home.from_environment(), tasks or ["all"], horizon_days=horizon_days, trials=trials, timeout_seconds=timeout,
-        seed=seed, means=Means(workers=workers, storage=storage, device=device), is_forced=force,
+        seed=seed, rows=rows, means=Means(workers=workers, storage=storage, device=device), is_forced=force,
     )  # fmt: skip
 
 

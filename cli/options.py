@@ -14,6 +14,12 @@ HorizonDays = Annotated[
 Trials = Annotated[int, typer.Option(min=0, help="How many trials the search of a task may make; 0 takes defaults.")]
 Timeout = Annotated[float, typer.Option(min=0, help="Seconds after which a task's search starts no new trial.")]
 Seed = Annotated[int, typer.Option(help="The same seed over the same data gives the same model.")]
+Rows = Annotated[
+    int | None,
+    typer.Option(
+        min=1, help="Customer-cutoffs to learn from at most, by default 400,000: of more, customers are sampled."
+    ),
+]
 Workers = Annotated[
     int, typer.Option(min=1, help="Processes that search at once; only one gives the same search each time.")
 ]

@@ -99,7 +99,7 @@ def chosen_tasks(names: Sequence[str]) -> list[str]:
     return list(TASKS) if list(names) == ["all"] else [task(name).name for name in dict.fromkeys(names)]
 
 
-def train(
+def train(  # noqa: PLR0913 - an argument is an option
     home: Home,
     names: list[str],
     *,
@@ -107,6 +107,7 @@ def train(
     trials: int,
     timeout_seconds: float,
     seed: int,
+    rows: int | None = None,
     means: Means | None = None,
     is_forced: bool = False,
 ) -> list[Trained]:
@@ -123,13 +124,14 @@ def train(
     from training.means import Means, require_means
     from training.plan import NothingTrained, Unanswered
     from training.plan import plan as plan_training
+    from training.sample import LARGEST_ROWS
     from training.trials import Budget
 
     means = means or Means()
     require_means(means)
     budget = Budget(trials=trials, timeout_seconds=timeout_seconds)
     lake, chosen = Lake(home.lake), chosen_tasks(names)
-    plans = plan_training(lake, chosen, horizon_days=horizon_days, budget=budget, seed=seed)
+    plans = plan_training(lake, chosen, horizon_days=horizon_days, budget=budget, seed=seed, rows=rows or LARGEST_ROWS)
     show.silences(plans.silences)
     trained, unanswered = [], list(plans.unanswered)
     store = apply_definitions(home)
@@ -174,7 +176,7 @@ def materialize(home: Home, *, as_of: datetime | None = None, with_named_views: 
 def score(home: Home, *, as_of: datetime | None, output: Path) -> None:
     """Score every customer as of an instant into a file."""
     from features.store import TTL
-    from scoring.batch import known_rows, require_output, score_table, write_table
+    from scoring.batch import require_output, score_lake
     from serving.champions import read_champions
     from serving.clock import Clock
 
@@ -189,13 +191,13 @@ def score(home: Home, *, as_of: datetime | None, output: Path) -> None:
             _say_refused(home)
             raise
         step("customers")
-        frame = score_table(known_rows(lake, as_of=at), models, as_of=at, ttl=TTL)
-        write_table(frame, output)
-    counts = frame["status"].value_counts()
+        statuses = score_lake(
+            lake, models, output, as_of=at, ttl=TTL, on_chunk=lambda scored: step(f"{scored:,} customers")
+        )
     show.table(
-        f"{len(frame):,} customers as of {at:%Y-%m-%d %H:%M} UTC -> {output}",
+        f"{statuses.total():,} customers as of {at:%Y-%m-%d %H:%M} UTC -> {output}",
         ["status", "customers"],
-        [(status, int(count)) for status, count in counts.items()],
+        statuses.most_common(),
         right=["customers"],
     )
 

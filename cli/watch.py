@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli.options import Device, HorizonDays, Seed, Storage, Tasks, Timeout, Trials, Workers
+from cli.options import Device, HorizonDays, Rows, Seed, Storage, Tasks, Timeout, Trials, Workers
 from facts.home import Home
 
 if TYPE_CHECKING:
@@ -18,13 +18,14 @@ EXIT_ALARM = 3
 
 
 @app.command()
-def retrain(
+def retrain(  # noqa: PLR0913 - an argument is an option
     tasks: Tasks = None,
     *,
     horizon_days: HorizonDays = None,
     trials: Trials = 10,
     timeout: Timeout = 120.0,
     seed: Seed = 1,
+    rows: Rows = None,
     workers: Workers = 1,
     storage: Storage = None,
     device: Device = "cpu",
@@ -39,7 +40,7 @@ def retrain(
 
     def train(home: Home, names: list[str]) -> list[Trained]:
         return steps.train(
-            home, names, horizon_days=horizon_days, trials=trials, timeout_seconds=timeout, seed=seed,
+            home, names, horizon_days=horizon_days, trials=trials, timeout_seconds=timeout, seed=seed, rows=rows,
             means=Means(workers=workers, storage=storage, device=device),
         )  # fmt: skip
 

@@ -9,9 +9,8 @@ import numpy as np
 import pandas as pd
 
 from facts.errors import MissingColumns
+from features.at_instant import InputsAt
 from features.inputs import Inputs
-from features.lake_events import events_of
-from features.live import REACH, between
 from features.snapshots import snapshot_cutoffs, snapshot_names
 from features.store import TTL, quietly
 
@@ -65,22 +64,16 @@ def features_as_of(
 def _matrix(lake: Lake, inputs: Inputs, joined: pd.DataFrame) -> NDArray[np.float32]:
     """Make the models' inputs, instant by instant."""
     zone, standing = ZoneInfo(lake.shop().timezone), snapshot_cutoffs(lake)
-    if joined.empty:
-        return np.empty((0, len(inputs.names)), dtype=np.float32)
-    first, last = joined["cutoff"].min().to_pydatetime(), joined["cutoff"].max().to_pydatetime()
-    events = events_of(lake, joined["customer_id"].tolist(), since=first - REACH, known_before=last)
     whole = np.empty((len(joined), len(inputs.names)), dtype=np.float32)
-    for instant in joined["cutoff"].drop_duplicates():
-        at, rows = instant.to_pydatetime(), joined[joined["cutoff"] == instant]
-        snapshot = rows[list(inputs.snapshot)].to_numpy(dtype=np.float32)
-        cutoff = _cutoff_known(standing, at)
-        whole[rows.index] = inputs.matrix(
-            snapshot,
-            [cutoff] * len(rows),  # of whom it holds nothing too: what was received before it is not new
-            [between(events.get(customer, ()), at - REACH, at) for customer in rows["customer_id"]],
-            at=[at] * len(rows),
-            zone=zone,
-        )
+    with lake.connect() as connection:
+        events = lake.table(connection, "events")
+        for instant in joined["cutoff"].drop_duplicates():
+            at, rows = instant.to_pydatetime(), joined[joined["cutoff"] == instant]
+            snapshot = rows[list(inputs.snapshot)].to_numpy(dtype=np.float32)
+            # Of whom it holds nothing too: what was received before it is not new.
+            cutoff = _cutoff_known(standing, at)
+            made = InputsAt(inputs, lake, events, cutoff=cutoff, at=at, zone=zone)
+            whole[rows.index] = made.matrix(rows["customer_id"].tolist(), snapshot)
     return whole
 
 

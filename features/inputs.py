@@ -17,6 +17,8 @@ import numpy as np
 from facts.lake import short_hash
 from features import catalog
 from features.live import LIVE, AnyEvent, LiveFeature, SnapshotRow, live_matrix
+from features.live_many import Many
+from features.quiet import quiet_matrix
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -84,16 +86,43 @@ class Inputs:
         -------
         (customers, inputs) float32, missing as NaN.
         """
-        place = {name: index for index, name in enumerate(self.snapshot)}
-        columns = [place[name] for name in self.kept]
-        asked = dict.fromkeys(name for feature in self.live for name in feature.measure.snapshot)
-        figures = snapshot[:, [place[name] for name in asked]].astype(np.float64).tolist()
+        asked = self._asked
+        figures = snapshot[:, self._places(asked)].astype(np.float64).tolist()
         rows = [
             None if cutoff is None else SnapshotRow(cutoff, dict(zip(asked, values, strict=True)))
             for cutoff, values in zip(cutoffs, figures, strict=True)
         ]
         live = live_matrix(rows, events, at=at, zone=zone, features=self.live)
-        return np.concatenate([snapshot[:, columns], live], axis=1)
+        return np.concatenate([snapshot[:, self._places(self.kept)], live], axis=1)
+
+    def quiet_matrix(
+        self,
+        snapshot: NDArray[np.float32],
+        last_at: Mapping[str, NDArray[np.float64]],
+        *,
+        cutoff: datetime,
+        at: datetime,
+        zone: tzinfo,
+    ) -> NDArray[np.float32]:
+        """Make the inputs of many quiet customers (`features.live_many`) of one snapshot at one instant, bit for bit.
+
+        As `matrix` makes them, and a thousand times as fast.
+        """
+        columns = snapshot[:, self._places(self._asked)].astype(np.float64)
+        many = Many(dict(zip(self._asked, columns.T, strict=True)), last_at, cutoff=cutoff, at=at)
+        whole = np.empty((len(snapshot), len(self.names)), dtype=np.float32)
+        whole[:, : len(self.kept)] = snapshot[:, self._places(self.kept)]
+        whole[:, len(self.kept) :] = quiet_matrix(many, zone=zone, features=self.live)
+        return whole
+
+    @property
+    def _asked(self) -> tuple[str, ...]:
+        """The features of the snapshot that live ones are made of."""
+        return tuple(dict.fromkeys(name for feature in self.live for name in feature.measure.snapshot))
+
+    def _places(self, names: Sequence[str]) -> list[int]:
+        place = {name: index for index, name in enumerate(self.snapshot)}
+        return [place[name] for name in names]
 
 
 @cache  # asked for by every request

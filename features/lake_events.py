@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 import ibis
+import numpy as np
+import pyarrow.compute as pc
 from ibis import _
 from pydantic_core import from_json
 
@@ -14,32 +17,94 @@ from facts.contracts import INSTANT
 from facts.event_log import Event, HeldOrder
 from facts.event_log.records import from_microseconds, orders_made, with_held
 from facts.lake import Lake
-from features.live import LIVE_EVENTS
+from facts.order_names import ORDER_EVENTS
+from features.live import LIVE_EVENTS, REACH
 
 if TYPE_CHECKING:
     import pyarrow as pa
     from ibis.backends.duckdb import Backend
     from ibis.expr.types import Table
+    from numpy.typing import NDArray
 
 _TIMES = ("occurred_at", "received_at")
 
 
-def events_of(
-    lake: Lake, customer_ids: Sequence[str], *, since: datetime, known_before: datetime
-) -> Mapping[str, list[Event]]:
-    """Return the events of some customers that occurred from an instant on and were received before another.
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What the events of the last REACH tell of some customers at one instant.
 
-    Each customer's stand in the order in which they occurred; who has none is left out. Those that tell of an order say
-    since when the lake has it.
+    Parameters
+    ----------
+    last_at
+        By the name of an event: when it last occurred to each customer, microseconds since 1970, NaN for never.
+    loud
+        Who is not quiet (`features.live_many`), by their place among the customers: their events.
     """
-    asked = ibis.memtable({"customer_id": list(dict.fromkeys(customer_ids))}, schema={"customer_id": "string"})
+
+    last_at: Mapping[str, NDArray[np.float64]]
+    loud: Mapping[int, list[Event]]
+
+
+class EventsAt:
+    """The lake's events that are known at an instant, read once and asked for customers by the thousand.
+
+    Parameters
+    ----------
+    events
+        The lake's, opened by an engine; those of the last REACH are copied into its memory.
+    cutoff
+        Of the snapshot that is known at the instant: orders told of before it are in it. None where there is none.
+    lasting, loud
+        The names of the events of which it matters when they last occurred, and of those of which more does.
+    """
+
+    def __init__(
+        self,
+        lake: Lake,
+        events: Table,
+        *,
+        cutoff: datetime | None,
+        at: datetime,
+        lasting: Collection[str],
+        loud: Collection[str],
+    ) -> None:
+        now = ibis.literal(at, INSTANT)
+        rows = _that_matter(events, since=at - REACH)
+        rows = rows.filter((rows.occurred_at < now) & (rows.received_at < now))
+        is_loud = rows.event.isin(ORDER_EVENTS)
+        if cutoff is not None:
+            is_loud &= rows.received_at >= ibis.literal(cutoff, INSTANT)
+        is_loud |= rows.event.isin(list(loud))
+        self._lake, self._connection, self._lasting = lake, events.get_backend(), sorted(lasting)
+        lasts = rows.filter(rows.event.isin(self._lasting)).group_by("customer_id", "event")
+        self._last = self._kept("last_events", lasts.agg(last_at=_.occurred_at.max()))
+        whose = self._kept("loud_customers", rows.filter(is_loud).select("customer_id").distinct())
+        self._loud = self._kept("loud_events", rows.semi_join(whose, "customer_id"))
+
+    def of(self, customer_ids: Sequence[str]) -> Told:
+        """Return what the events tell of some customers."""
+        places = {"customer_id": list(customer_ids), "place": range(len(customer_ids))}
+        asked = ibis.memtable(places, schema={"customer_id": "string", "place": "int64"})
+        last_at = {name: np.full(len(customer_ids), np.nan) for name in self._lasting}
+        rows = self._last.inner_join(asked, "customer_id").select("event", "place", "last_at").to_pyarrow()
+        for name, known in last_at.items():
+            here = rows.filter(pc.equal(rows["event"], name))
+            known[here["place"].to_numpy()] = here["last_at"].cast("int64").to_numpy()
+        events = _by_customer(self._lake, self._connection, self._loud.semi_join(asked, "customer_id"))
+        loud = {place: events[customer] for place, customer in enumerate(customer_ids) if customer in events}
+        return Told(last_at, loud)
+
+    def _kept(self, name: str, rows: Table) -> Table:
+        """Keep rows in the engine's memory until others of that name are kept."""
+        self._connection.raw_sql(f"DROP TABLE IF EXISTS {name}")
+        return self._connection.create_table(name, rows, temp=True)
+
+
+def _by_customer(lake: Lake, connection: Backend, known: Table) -> dict[str, list[Event]]:
+    told = list(_read(known.order_by("occurred_at", "message_id")))
+    made = orders_made(told)
+    held = _held_from(lake, connection, made.values()) if made else {}
     events: dict[str, list[Event]] = {}
-    with lake.connect() as connection:
-        rows = _that_matter(lake.table(connection, "events"), since=since)
-        known = rows.filter(rows.received_at < ibis.literal(known_before, INSTANT)).semi_join(asked, "customer_id")
-        told = list(_read(known.order_by("occurred_at", "message_id")))
-        made = orders_made(told)
-        held = _held_from(lake, connection, made.values()) if made else {}
     for event in told:
         events.setdefault(event.customer_id, []).append(with_held(event, made, held))
     return events

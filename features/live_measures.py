@@ -1,6 +1,7 @@
 """The kinds of measure a live feature can be: records, each one figure of what is known of a customer at an instant.
 
-Every window is [instant - window, instant). A measure that reads the snapshot names its columns in `snapshot`.
+Every window is [instant - window, instant). A measure that reads the snapshot names its columns in `snapshot`, and
+answers for many quiet customers at once (`features.live_many`) what it answers for each.
 """
 
 from __future__ import annotations
@@ -11,9 +12,12 @@ from datetime import timedelta
 from math import nan
 from typing import Literal
 
+import numpy as np
+
 from features.intent import Pattern
 from features.live_events import OCCURRED
 from features.live_known import Known, within
+from features.live_many import Figures, Many
 from features.live_orders import ADDED, REMOVED, open_cart_amount
 
 KnownFigure = Literal[
@@ -35,6 +39,11 @@ class Figure:
         figure: float = getattr(known, self.name)
         return figure
 
+    def of_many(self, many: Many) -> Figures:
+        """Look it up; of the snapshot's figures only."""
+        figures: Figures = getattr(many, self.name)
+        return figures
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Held:
@@ -51,6 +60,10 @@ class Held:
     def of(self, known: Known) -> float:
         """Look it up; NaN for a customer without a snapshot."""
         return known.snapshot(self.column)
+
+    def of_many(self, many: Many) -> Figures:
+        """Look it up."""
+        return many.snapshot(self.column)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +83,11 @@ class Over:
         """Divide."""
         whole = self.whole.of(known)
         return self.part.of(known) / whole if whole else nan
+
+    def of_many(self, many: Many) -> Figures:
+        """Divide."""
+        whole = self.whole.of_many(many)
+        return np.divide(self.part.of_many(many), whole, out=np.full_like(whole, nan), where=whole != 0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,6 +110,10 @@ class DaysSince:
     def of(self, known: Known) -> float:
         """Take the smaller one; NaN where neither is known."""
         return known.days_since_event(self.event, column=self.column)
+
+    def of_many(self, many: Many) -> Figures:
+        """Take the smaller one; NaN where neither is known."""
+        return many.days_since_event(self.event, column=self.column)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,6 +162,10 @@ class OpenCart:
             return 0.0
         return open_cart_amount(within(known.cart_events, known.at - self.window))
 
+    def of_many(self, many: Many) -> Figures:
+        """Return zeros: who put something into a cart is not quiet."""
+        return np.zeros(len(many))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IntentSignal:
@@ -158,4 +184,6 @@ class IntentSignal:
         return float(known.match(self.pattern) is not None)
 
 
+OfSnapshot = Figure | Held | Over | DaysSince | OpenCart
+"""Measures that may read the snapshot: those that do tell their figures of many quiet customers at once."""
 LiveMeasure = Figure | Held | Over | DaysSince | EventCount | SessionCount | OpenCart | IntentSignal

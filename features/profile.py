@@ -12,10 +12,10 @@ import numpy as np
 
 from facts.errors import counted
 from facts.lake import Lake
+from features.at_instant import InputsAt
 from features.catalog import BY_NAME, FEATURES, Feature
 from features.inputs import Inputs
-from features.lake_events import events_of
-from features.live import LIVE, REACH, LiveFeature, between
+from features.live import LIVE, LiveFeature
 from features.measures import Ratio
 from features.snapshots import SNAPSHOTS, part_key, snapshot_cutoffs
 
@@ -53,15 +53,11 @@ def ranges(lake: Lake) -> Mapping[str, Range]:
 def _live_ranges(lake: Lake, rows: pa.Table, cutoff: datetime) -> Mapping[str, Range]:
     shop, some = lake.shop(), rows.take(np.arange(0, len(rows), 1 + len(rows) // MOST_LIVE))
     inputs = Inputs.of([name for name in rows.column_names if name in BY_NAME], shop.has)
-    customers = some["customer_id"].to_pylist()
-    events = events_of(lake, customers, since=cutoff - REACH, known_before=cutoff)
-    matrix = inputs.matrix(
-        np.column_stack([some[name].to_numpy() for name in inputs.snapshot]),
-        [cutoff] * len(customers),
-        [between(events.get(customer, ()), cutoff - REACH, cutoff) for customer in customers],
-        at=[cutoff] * len(customers),
-        zone=ZoneInfo(shop.timezone),
-    )
+    snapshot = np.column_stack([some[name].to_numpy() for name in inputs.snapshot])
+    with lake.connect() as connection:
+        events = lake.table(connection, "events")
+        made = InputsAt(inputs, lake, events, cutoff=cutoff, at=cutoff, zone=ZoneInfo(shop.timezone))
+        matrix = made.matrix(some["customer_id"].to_pylist(), snapshot)
     live = matrix[:, len(inputs.kept) :]
     return {feature.name: _range(live[:, place]) for place, feature in enumerate(inputs.live)}
 

@@ -52,8 +52,7 @@ def snapshot_names(lake: Lake) -> tuple[str, ...]:
     """Return the features of the snapshots, in their order."""
     snapshot_cutoffs(lake)
     *_, last = lake.parts(SNAPSHOTS).values()
-    path = lake.folder / last.file
-    lake.stored(SNAPSHOTS, advice=ADVICE)
+    path = lake.folder / lake.checked(last, advice=ADVICE).file
     return _feature_columns(path, path.stat().st_mtime_ns)
 
 

@@ -42,3 +42,22 @@ def unpack(vector: bytes) -> tuple[str, NDArray[np.float32]]:
         No vector has so many bytes, or they begin with something else.
     """
     return vector[:HASH_LENGTH].decode("ascii"), np.frombuffer(vector, VALUE, offset=HASH_LENGTH)
+
+
+def unpack_all(vectors: pa.BinaryArray) -> tuple[str, NDArray[np.float32]]:
+    """Return the hash of the feature list of many vectors of one list, and their values: (vectors, features).
+
+    Raises
+    ------
+    ValueError
+        They are of several lists, or of different lengths, or one is missing.
+    """
+    offsets = np.frombuffer(vectors.buffers()[1], np.int32)[vectors.offset : vectors.offset + len(vectors) + 1]
+    sizes = np.unique(np.diff(offsets))
+    if vectors.null_count or len(sizes) != 1:
+        raise ValueError(f"{len(vectors)} vectors of {len(sizes)} lengths, {vectors.null_count} of them missing")
+    held = np.frombuffer(vectors.buffers()[2], np.uint8)[offsets[0] : offsets[-1]].reshape(len(vectors), sizes[0])
+    known = held[0, :HASH_LENGTH]
+    if (held[:, :HASH_LENGTH] != known).any():
+        raise ValueError("vectors of several lists of features")
+    return known.tobytes().decode("ascii"), held[:, HASH_LENGTH:].copy().view(VALUE)

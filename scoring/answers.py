@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facts.errors import RegularsError
-from scoring.model import QUANTILES, TaskModel
+from scoring.model import QUANTILE_NAMES, QUANTILES, TaskModel
 
+_MEDIAN = QUANTILE_NAMES.index("p50")
 Status = Literal["ok", "unknown_customer", "insufficient_data", "stale_features"]
 
 
@@ -87,22 +88,19 @@ def answer(rows: FeatureRows, models: Mapping[str, TaskModel], *, at: datetime, 
     MissingFeatures
         A model asks for features that the rows do not have.
     """
-    judged = [_judge(rows, index, models, at=at, ttl=ttl) for index in range(len(rows.customer_ids))]
-    is_ok = np.array([status == "ok" for status, _ in judged], dtype=bool)
+    statuses, details = _judge(rows, models, at=at, ttl=ttl)
+    is_ok = np.array([status == "ok" for status in statuses], dtype=bool)
     scores, intervals = {}, {}
     for task, model in models.items():
-        matrix = rows.of_model(model)[is_ok]
-        scores[task] = np.full(len(judged), np.nan)
-        scores[task][is_ok] = model.score(matrix)
+        matrix = rows.of_model(model)
+        matrix = matrix if is_ok.all() else matrix[is_ok]
+        scores[task] = np.full(len(statuses), np.nan)
         if model.quantiles is not None:
-            intervals[task] = np.full((len(judged), len(QUANTILES)), np.nan)
+            intervals[task] = np.full((len(statuses), len(QUANTILES)), np.nan)
             intervals[task][is_ok] = model.interval(matrix)
-    return Answers(
-        statuses=tuple(status for status, _ in judged),
-        details=tuple(why for _, why in judged),
-        scores=scores,
-        intervals=intervals,
-    )
+        # Days are scored by their median, which is not worked out twice.
+        scores[task][is_ok] = intervals[task][is_ok, _MEDIAN] if model.kind == "days" else model.score(matrix)
+    return Answers(statuses=tuple(statuses), details=tuple(details), scores=scores, intervals=intervals)
 
 
 @lru_cache(maxsize=64)  # asked for by every request
@@ -115,17 +113,30 @@ def places(label: str, wanted: tuple[str, ...], offered: tuple[str, ...]) -> lis
 
 
 def _judge(
-    rows: FeatureRows, index: int, models: Mapping[str, TaskModel], *, at: datetime, ttl: timedelta
-) -> tuple[Status, str | None]:
-    as_of = rows.features_as_of[index]
+    rows: FeatureRows, models: Mapping[str, TaskModel], *, at: datetime, ttl: timedelta
+) -> tuple[list[Status], list[str | None]]:
+    """Return each customer's status, and why it is not ok."""
+    by_age = {as_of: _judge_age(as_of, at=at, ttl=ttl) for as_of in dict.fromkeys(rows.features_as_of)}
+    statuses = [by_age[as_of][0] for as_of in rows.features_as_of]
+    details = [by_age[as_of][1] for as_of in rows.features_as_of]
+    for model in models.values():
+        found = rows.matrix[:, rows.features.index(model.gate.feature)]
+        for index in np.flatnonzero(~(found >= model.gate.at_least)).tolist():
+            if statuses[index] == "ok":
+                statuses[index] = "insufficient_data"
+                details[index] = _why_too_little(model, float(found[index]), rows.features_as_of[index])
+    return statuses, details
+
+
+def _judge_age(as_of: datetime | None, *, at: datetime, ttl: timedelta) -> tuple[Status, str | None]:
     if as_of is None or as_of > at:
         return "unknown_customer", "no order of this customer was known"
     if at - as_of > ttl:
         return "stale_features", f"features are {(at - as_of) / timedelta(days=1):.1f} days old, {ttl.days} are allowed"
-    for model in models.values():
-        found = float(rows.matrix[index, rows.features.index(model.gate.feature)])
-        if np.isnan(found):
-            return "insufficient_data", f"the first order came after the last snapshot, {as_of:%Y-%m-%d %H:%M} UTC"
-        if not found >= model.gate.at_least:
-            return "insufficient_data", f"{model.gate}, found {found:g}"
     return "ok", None
+
+
+def _why_too_little(model: TaskModel, found: float, as_of: datetime | None) -> str:
+    if np.isnan(found):
+        return f"the first order came after the last snapshot, {as_of:%Y-%m-%d %H:%M} UTC"
+    return f"{model.gate}, found {found:g}"

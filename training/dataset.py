@@ -19,6 +19,7 @@ from features.inputs import Inputs
 from features.snapshots import read_snapshots, snapshot_names
 from scoring.answers import FeatureMismatch
 from training.enough import require_enough
+from training.sample import is_sampled
 from training.tasks import Task
 
 if TYPE_CHECKING:
@@ -80,10 +81,14 @@ def outcomes(orders: ibis.Table, lines: ibis.Table, customers: ibis.Table, *, ho
     )
 
 
-def build_labels(lake: Lake, task: Task, cutoffs: Sequence[datetime], *, horizon_days: int) -> pd.DataFrame:
-    """Build the labels of every customer known at the cutoffs: columns customer_id, cutoff, label."""
+def build_labels(
+    lake: Lake, task: Task, cutoffs: Sequence[datetime], *, horizon_days: int, share: float = 1.0
+) -> pd.DataFrame:
+    """Build the labels of the customers known at the cutoffs, or of a share of them: customer_id, cutoff, label."""
     with lake.connect() as connection:
         known = read_snapshots(lake, connection, cutoffs).select("customer_id", "cutoff")
+        if share < 1:
+            known = known.filter(is_sampled(known.customer_id, share))
         return _labelled(lake, connection, task, known, horizon_days=horizon_days)
 
 
@@ -106,11 +111,18 @@ def _labelled(lake: Lake, connection: Backend, task: Task, known: ibis.Table, *,
 
 
 def build_training_set(
-    store: FeatureStore, lake: Lake, task: Task, cutoffs: Sequence[datetime], *, horizon_days: int
+    store: FeatureStore,
+    lake: Lake,
+    task: Task,
+    cutoffs: Sequence[datetime],
+    *,
+    horizon_days: int,
+    share: float = 1.0,
 ) -> TrainingSet:
     """Join labels with the features of the task's Feast service, each as of its cutoff.
 
-    Customers that the task's gate excludes are left out, here as in serving.
+    Customers that the task's gate excludes are left out, here as in serving. Of a share of the customers
+    (`training.sample`) the others are left in the lake.
 
     Raises
     ------
@@ -122,7 +134,7 @@ def build_training_set(
     names = snapshot_names(lake)
     require_same_features(store, task, names)
     inputs = Inputs.of(names, lake.shop().has).names
-    labels = build_labels(lake, task, cutoffs, horizon_days=horizon_days)
+    labels = build_labels(lake, task, cutoffs, horizon_days=horizon_days, share=share)
     joined = features_as_of(store, lake, labels, service=f"regulars-{task.name}")
     joined = joined[joined[task.gate.feature] >= task.gate.at_least]
     frame = joined[["customer_id", "cutoff", *inputs, "label"]].reset_index(drop=True)

@@ -77,7 +77,9 @@ def train(
         if stands is not None:
             return stands
     on_step("training set")
-    data = build_training_set(store, lake, plan.task, plan.splits.cutoffs, horizon_days=plan.horizon.days)
+    data = build_training_set(
+        store, lake, plan.task, plan.splits.cutoffs, horizon_days=plan.horizon.days, share=plan.share
+    )
     plan = replace(plan, splits=usable_splits(plan.task, data.frame, plan.splits))
     with tracking.tracked(home) as client:  # makes MLflow's store, so not before there is enough to train on
         return _train_anew(plan, home, data, client, key=key, means=means, on_step=on_step, asked_by=asked_by)
@@ -202,6 +204,7 @@ def _log(result: Result, *, source: str) -> None:
     plan, means, found, model = result.plan, result.means, result.found, result.model
     mlflow.log_params({**found.params, **found.rounds, "calibration": model.calibration.method})
     mlflow.log_params({"seed": plan.seed, "trials": len(found.trials), "horizon_days": plan.horizon.days})
+    mlflow.log_params({"customer_share": plan.share})
     mlflow.log_params({"workers": means.workers, "storage": means.storage_kind, "device": means.device})
     mlflow.log_params({"test_cutoff": plan.splits.test.isoformat(), "feature_hash": model.feature_hash})
     mlflow.log_metrics(build_metrics(result))

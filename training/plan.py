@@ -12,6 +12,7 @@ from facts.lake import Lake, Shop, short_hash
 from features.inputs import Inputs, input_hash
 from features.snapshots import SNAPSHOTS, snapshot_cutoffs, snapshot_names
 from scoring.model_files import FORMAT as MODEL_FORMAT
+from training.sample import LARGEST_ROWS, share_for
 from training.silences import Silence, Silences, find_silences
 from training.splits import Splits, latest_test_cutoff, split
 from training.tasks import TASKS, Horizon, Task, auto_horizons, visit_gaps
@@ -20,7 +21,10 @@ from training.trials import Budget
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What a training of one task is made of; equal plans over equal data lead to equal models."""
+    """What a training of one task is made of; equal plans over equal data lead to equal models.
+
+    `share` is that of the customers who are taken (`training.sample`).
+    """
 
     task: Task
     horizon: Horizon
@@ -28,12 +32,14 @@ class Plan:
     budget: Budget
     seed: int
     notes: tuple[str, ...] = ()  # sentences: what of the record was left out, and why
+    share: float = 1.0
 
     def key(self, lake: Lake) -> str:
         """Return one short hash of the plan and of the data it would train on."""
         inputs = Inputs.of(snapshot_names(lake), lake.shop().has)
         made_of = [self.task.name, *self.task.objectives, self.task.search_metric, self.horizon.days]
         made_of += [cutoff.isoformat() for cutoff in self.splits.cutoffs]
+        made_of += [self.share] if self.share < 1 else []
         data = [lake.digest(SNAPSHOTS), lake.digest("orders", "order_lines", "events"), input_hash(inputs.names)]
         return short_hash([MODEL_FORMAT, *made_of, *data, self.budget.trials, self.seed, package_version("regulars")])
 
@@ -88,11 +94,18 @@ def choose_horizons(lake: Lake, silences: Silences, *, given_days: int | None = 
 
 
 def plan(
-    lake: Lake, names: Sequence[str], *, horizon_days: int | None = None, budget: Budget | None = None, seed: int = 1
+    lake: Lake,
+    names: Sequence[str],
+    *,
+    horizon_days: int | None = None,
+    budget: Budget | None = None,
+    seed: int = 1,
+    rows: int = LARGEST_ROWS,
 ) -> Plans:
-    """Plan the training of some tasks: horizons, and splits that share one test cutoff.
+    """Plan the training of some tasks: horizons, splits that share one test cutoff, and one sample of customers.
 
-    A task whose history is too short is left out, and the others are planned without it.
+    A task whose history is too short is left out, and the others are planned without it. `rows` is how many
+    customer-cutoffs up to the test cutoff are taken before customers are sampled.
     """
     shop, cutoffs, silences = lake.shop(), snapshot_cutoffs(lake), find_silences(lake)
     try:
@@ -101,6 +114,8 @@ def plan(
         unanswered = tuple(Unanswered(task=name, why=failed) for name in names)
         return Plans(ready=(), unanswered=unanswered, silences=silences.found)
     splits, failures = split_tasks(horizons, cutoffs, shop, silences)
+    last = max((found.test for found in splits.values()), default=None)
+    share = share_for(lake, until=last, rows=rows) if last else 1.0
     ready = [
         Plan(
             task=TASKS[name],
@@ -109,6 +124,7 @@ def plan(
             budget=budget or Budget(),
             seed=seed,
             notes=silences.notes(cutoffs, horizon_days=horizons[name].days),
+            share=share,
         )
         for name in names
         if name in splits

@@ -49,6 +49,7 @@ def build_report(result: Result) -> dict[str, Any]:
         "train_cutoffs": [cutoff.isoformat() for cutoff in plan.splits.train],
         "validation_cutoffs": [fold.validation.isoformat() for fold in plan.splits.folds],
         "test_cutoff": plan.splits.test.isoformat(),
+        "customer_share": plan.share,
         "train_rows": len(result.train_rows.frame),
         "test_rows": len(evaluation.actual),
         "params": {**found.params, **found.rounds},

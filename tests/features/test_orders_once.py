@@ -24,8 +24,8 @@ from facts.event_log.in_sqlite import SqliteLog
 from facts.event_log.records import Message, content_of, json_text
 from facts.ingest import ingest
 from facts.lake import Lake
-from features.lake_events import events_of, held_orders
-from features.live import LIVE_NAMES, REACH, SNAPSHOT_COLUMNS, SnapshotRow, live_features
+from features.lake_events import EventsAt, held_orders
+from features.live import LIVE_EVENTS, LIVE_NAMES, REACH, SNAPSHOT_COLUMNS, SnapshotRow, live_features
 from tests.builders import Line, Order, at, delivery, rows_of
 
 UTC_ZONE = ZoneInfo("UTC")
@@ -145,7 +145,10 @@ def test_once_and_the_same_later(stock: Lake, place: Path, story: list[Told], qu
     log.prune(END)
     log.close()
     for (night, when), told in answers.items():
-        events = events_of(lake, ["ann"], since=when - REACH, known_before=when).get("ann", [])
+        with lake.connect() as connection:
+            known = lake.table(connection, "events")
+            told_at = EventsAt(lake, known, cutoff=night, at=when, lasting=(), loud=LIVE_EVENTS)
+            events = told_at.of(["ann"]).loud.get(0, [])
         assert answer(events, night, when) == pytest.approx(told, nan_ok=True, rel=0, abs=0), f"{night} {when}"
     shutil.rmtree(folder)
 

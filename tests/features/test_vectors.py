@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 
 from features.catalog import feature_hash
-from features.vectors import HASH_LENGTH, VALUE, pack, unpack
+from features.vectors import HASH_LENGTH, VALUE, pack, unpack, unpack_all
 
 NAMES = ("spend_amount_7d", "order_count_7d")
 ROWS = pa.table({
@@ -39,3 +39,20 @@ def test_what_is_no_vector_is_refused(of):
     whole = pack(ROWS, NAMES).to_pylist()[0]
     with pytest.raises(ValueError, match=r"buffer|codec"):
         unpack(whole[: -VALUE.itemsize // 2] if of == "half a value" else b"\xff" + whole[1:])
+
+
+@pytest.mark.parametrize("start", [0, 1])
+def test_many_at_once_are_each_of_them(start):
+    vectors = pack(ROWS, NAMES).slice(start)
+    known, values = unpack_all(vectors)
+    assert known == feature_hash(NAMES)
+    np.testing.assert_array_equal(values, [unpack(vector)[1] for vector in vectors.to_pylist()])
+
+
+@pytest.mark.parametrize(
+    ("others", "said"),
+    [([None], "missing"), ([b"short"], "of 2 lengths"), ([b"0" * (HASH_LENGTH + 8)], "several lists")],
+)
+def test_many_that_are_not_alike_are_refused(others, said):
+    with pytest.raises(ValueError, match=said):
+        unpack_all(pa.array([*pack(ROWS, NAMES).to_pylist(), *others], pa.binary()))
