@@ -3,12 +3,13 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/installed
 TESTABLE := .venv/installed-for-tests
+COMPARABLE := .venv/installed-for-rivals
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format serve ui bench lock clean
+.PHONY: help demo test check format serve ui bench bench-models lock clean
 
 help: ## List the commands
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: $(INSTALLED) ## From nothing to a served answer on a real shop's year
 	$(BIN)/regulars demo
@@ -35,10 +36,15 @@ ui: $(INSTALLED) ## MLflow's pages at http://127.0.0.1:5000
 bench: $(TESTABLE) ## This project and its peers side by side, in one run
 	$(BIN)/python -m benchmarks
 
+bench-models: $(COMPARABLE) ## The models and their rivals on three shops, in one run, into docs/models-compared.md
+	$(BIN)/python -m benchmarks.models
+
 lock: $(INSTALLED) ## Pin the newest versions that pyproject.toml allows
 	$(BIN)/uv pip compile pyproject.toml --group dev $(PINNED) --upgrade --output-file requirements.lock
 	$(BIN)/uv pip compile pyproject.toml --group dev --group test $(PINNED) --constraints requirements.lock \
 		--output-file requirements-test.lock
+	$(BIN)/uv pip compile --group rivals $(PINNED) --constraints requirements-test.lock \
+		--output-file requirements-rivals.lock
 
 PINNED := --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 --quiet
 
@@ -57,4 +63,8 @@ $(INSTALLED): requirements.lock pyproject.toml
 
 $(TESTABLE): $(INSTALLED) requirements-test.lock
 	VIRTUAL_ENV=.venv $(BIN)/uv pip install --quiet --require-hashes -r requirements-test.lock
+	touch $@
+
+$(COMPARABLE): $(TESTABLE) requirements-rivals.lock
+	VIRTUAL_ENV=.venv $(BIN)/uv pip install --quiet --require-hashes -r requirements-rivals.lock
 	touch $@

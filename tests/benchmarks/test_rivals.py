@@ -1,0 +1,146 @@
+"""Every rival keeps the contract: one value a row, the same every time, from its own columns alone."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from benchmarks.models.histories import AGE, FREQUENCY, HISTORY, RECENCY, VALUE, summarise
+from benchmarks.models.rivals import OWN_BG_NBD, RIVALS, Past, Rival, ask
+from benchmarks.models.stretch import stretched, stretched_each
+from scoring.model import Kind
+
+FEATURES = ("order_recency_live_days", "order_count_30d", "order_count_365d", "spend_amount_365d", "visit_gap_mean_90d")
+HORIZON = 30
+ASKED = pytest.mark.parametrize(
+    ("rival", "kind"),
+    [(rival, kind) for rival in (*RIVALS, OWN_BG_NBD) for kind in rival.kinds],
+    ids=lambda value: value.name if isinstance(value, Rival) else value,
+)
+
+
+@pytest.fixture(scope="module")
+def customers() -> pd.DataFrame:
+    """400 customers: features and histories of one instant, and what they then did."""
+    random = np.random.default_rng(3)
+    count = 400
+    rate = random.gamma(1.0, 1 / 25, count)
+    age = random.integers(40, 300, count).astype(float)
+    visits = random.poisson(rate * age)
+    recency = np.where(visits > 0, np.maximum(np.floor(age * random.beta(2, 1, count)), visits), 0.0)
+    value = np.where(visits > 0, random.gamma(8, 5, count), 0.0)
+    orders = random.poisson(rate * HORIZON).astype(float)
+    rows = pd.DataFrame({FREQUENCY: visits.astype(float), RECENCY: np.minimum(recency, age), AGE: age, VALUE: value})
+    return rows.assign(
+        order_recency_live_days=rows[AGE] - rows[RECENCY],
+        order_count_30d=random.poisson(rate * 30).astype(float),
+        order_count_365d=rows[FREQUENCY] + 1,
+        spend_amount_365d=(rows[FREQUENCY] + 1) * 40,
+        visit_gap_mean_90d=np.where(visits > 3, 90 / (visits + 1), np.nan),
+        orders=orders,
+        spend=orders * 40,
+        other="not a number",
+    )
+
+
+@pytest.fixture
+def past(customers: pd.DataFrame):
+    def of(kind: Kind) -> Past:
+        label = (customers["orders"] > 0).astype(float) if kind == "probability" else customers["spend"]
+        return Past(
+            rows=customers,
+            label=label.to_numpy(),
+            known=customers[list(HISTORY)],
+            kind=kind,
+            horizon_days=HORIZON,
+            asked_days=HORIZON,
+        )
+
+    return of
+
+
+def _require(rival: Rival) -> None:
+    if not rival.is_here:
+        pytest.skip(f"the package {rival.package} is not installed: `make .venv/installed-for-rivals`")
+
+
+@ASKED
+class TestEveryRival:
+    def test_it_answers_every_row_in_the_labels_unit(self, rival, kind, past, customers):
+        _require(rival)
+        said = ask(rival, past(kind), customers, FEATURES)
+        assert (said.shape, said.dtype) == ((len(customers),), np.float64)
+        assert np.isfinite(said).all()
+        assert said.min() >= 0
+        assert kind == "amount" or said.max() <= 1
+        assert len(np.unique(said)) > 10
+
+    def test_the_same_past_gives_the_same_answers(self, rival, kind, past, customers):
+        _require(rival)
+        first, again = (ask(rival, past(kind), customers, FEATURES) for _time in range(2))
+        np.testing.assert_array_equal(first, again)
+
+    def test_an_answer_does_not_depend_on_who_else_is_asked_about(self, rival, kind, past, customers):
+        _require(rival)
+        alone = ask(rival, past(kind), customers.iloc[5:25], FEATURES)
+        np.testing.assert_allclose(alone, ask(rival, past(kind), customers, FEATURES)[5:25], rtol=1e-6)
+
+    def test_it_is_handed_nothing_but_its_columns(self, rival, kind, past, customers):
+        _require(rival)
+        own = set(rival.columns(kind, FEATURES))
+        foreign = {name: "spoiled" for name in customers.columns if name not in own}
+        spoiled = customers.assign(**foreign)
+        said = ask(rival, replace(past(kind), rows=spoiled), spoiled, FEATURES)
+        np.testing.assert_array_equal(said, ask(rival, past(kind), customers, FEATURES))
+
+
+@pytest.mark.parametrize("rival", [rival for rival in RIVALS if rival.looks_any_distance], ids=lambda r: r.name)
+def test_who_looks_any_distance_says_more_of_a_longer_one(rival, past, customers):
+    _require(rival)
+    for kind in rival.kinds:
+        near, far = (ask(rival, replace(past(kind), asked_days=days), customers, FEATURES) for days in (30, 200))
+        assert (far >= near).all()
+        assert far.sum() > 1.2 * near.sum()
+
+
+@pytest.mark.parametrize("name", ["BG/NBD"])
+def test_the_projects_own_bg_nbd_says_what_lifetimes_says(name, past, customers):
+    theirs = next(rival for rival in RIVALS if rival.name == name)
+    _require(theirs)
+    own, other = (ask(rival, past("probability"), customers, FEATURES) for rival in (OWN_BG_NBD, theirs))
+    np.testing.assert_allclose(own, other, atol=2e-3)
+
+
+class TestStretch:
+    SAID = np.linspace(0.01, 0.9, 400)
+
+    @pytest.mark.parametrize("kind", ["probability", "amount"])
+    def test_no_distance_changes_nothing(self, kind, customers):
+        said = stretched(self.SAID, customers, kind, from_days=30, to_days=30)
+        np.testing.assert_allclose(said, self.SAID, rtol=1e-6)
+        each = stretched_each(self.SAID, customers, customers, kind, from_days=30, to_days=30)
+        np.testing.assert_allclose(each, self.SAID, rtol=1e-6)
+
+    @pytest.mark.parametrize("kind", ["probability", "amount"])
+    def test_one_number_keeps_the_order_and_says_more(self, kind, customers):
+        said = stretched(self.SAID, customers, kind, from_days=30, to_days=200)
+        assert (np.diff(said) > 0).all()
+        assert (said > self.SAID).all()
+        assert kind == "amount" or said.max() < 1
+
+
+def test_a_history_counts_repeat_days_and_their_worth():
+    visits = pd.DataFrame(
+        [
+            ("ann", "2024-01-01", 9.0),
+            ("ann", "2024-01-11", 2.0),
+            ("ann", "2024-01-21", 4.0),
+            ("bob", "2024-01-30", 5.0),
+        ],
+        columns=["customer_id", "local_on", "value"],
+    )
+    found = summarise(visits, on=pd.Timestamp("2024-01-31"))
+    assert found.to_numpy().tolist() == [["ann", 2.0, 20.0, 30.0, 3.0], ["bob", 0.0, 0.0, 1.0, 0.0]]
