@@ -222,11 +222,14 @@ def score(
     *,
     output: Annotated[Path, typer.Option(help="The file to write: .parquet or .csv.")],
     as_of: Annotated[str | None, typer.Option(help="The instant to score as of; by default the shop's now.")] = None,
+    engine: Annotated[
+        str, typer.Option(help="Where it runs: duckdb, in this process, or spark (extra `spark`).")
+    ] = "duckdb",
 ) -> None:
     """Score every customer as of an instant: the same figures as the endpoint's."""
     from cli import steps
 
-    steps.score(Home.from_environment(), as_of=_instant(as_of), output=output)
+    steps.score(Home.from_environment(), as_of=_instant(as_of), output=output, engine=engine)
 
 
 @app.command()

@@ -173,14 +173,17 @@ def materialize(home: Home, *, as_of: datetime | None = None, with_named_views: 
     return cutoff
 
 
-def score(home: Home, *, as_of: datetime | None, output: Path) -> None:
+def score(home: Home, *, as_of: datetime | None, output: Path, engine: str = "duckdb") -> None:
     """Score every customer as of an instant into a file."""
+    from features.engines import require_engine
     from features.store import TTL
     from scoring.batch import require_output, score_lake
+    from scoring.on_spark import champion_files, score_on_spark
     from serving.champions import read_champions
     from serving.clock import Clock
 
     require_output(output)
+    require_engine(engine)
     lake = Lake(home.lake)
     at = Clock.of(lake.shop(), as_of=as_of).now()
     with show.working("Score") as step:
@@ -191,9 +194,12 @@ def score(home: Home, *, as_of: datetime | None, output: Path) -> None:
             _say_refused(home)
             raise
         step("customers")
-        statuses = score_lake(
-            lake, models, output, as_of=at, ttl=TTL, on_chunk=lambda scored: step(f"{scored:,} customers")
-        )
+        if engine == "spark":
+            statuses = score_on_spark(lake, champion_files(home, models), output, as_of=at, ttl=TTL)
+        else:
+            statuses = score_lake(
+                lake, models, output, as_of=at, ttl=TTL, on_chunk=lambda scored: step(f"{scored:,} customers")
+            )
     show.table(
         f"{statuses.total():,} customers as of {at:%Y-%m-%d %H:%M} UTC -> {output}",
         ["status", "customers"],

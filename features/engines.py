@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Any, Protocol
@@ -67,6 +68,15 @@ def open_duckdb(lake: Lake) -> Iterator[Engine]:
 
 @contextmanager
 def open_spark(lake: Lake) -> Iterator[Engine]:
+    """Open Spark over the lake (`spark_session`)."""
+    with spark_session() as session:
+        backend = ibis.pyspark.connect(session)
+        paths = {name: (lake.folder / lake.stored(name).file).as_uri() for name in NEEDED_FACTS}
+        yield _Opened(backend, {name: backend.read_parquet(path) for name, path in paths.items()})
+
+
+@contextmanager
+def spark_session() -> Iterator[Any]:
     """Open a Spark session and end it afterwards.
 
     `REGULARS_SPARK_MASTER` names the master (by default this machine, all cores), `REGULARS_SPARK_SETTINGS` a file of
@@ -79,9 +89,7 @@ def open_spark(lake: Lake) -> Iterator[Engine]:
     """
     session = _start_session()
     try:
-        backend = ibis.pyspark.connect(session)
-        paths = {name: (lake.folder / lake.stored(name).file).as_uri() for name in NEEDED_FACTS}
-        yield _Opened(backend, {name: backend.read_parquet(path) for name, path in paths.items()})
+        yield session
     finally:
         session.stop()
 
@@ -108,6 +116,8 @@ def _start_session() -> Any:  # noqa: ANN401 - pyspark is an extra
     except ImportError:
         raise CannotStartEngine("Spark", "pyspark is not installed", advice="install regulars[spark]") from None
     master = os.environ.get(MASTER) or DEFAULT_MASTER
+    if master.startswith("local"):  # or it takes the python3 of the path, which need not have this project
+        os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     settings = (_ON_ONE_MACHINE if master.startswith("local") else {}) | _read_settings() | _ALWAYS
     builder = SparkSession.builder.master(master).appName("regulars")
     for name, value in settings.items():

@@ -29,5 +29,13 @@ def share_for(lake: Lake, *, until: datetime, rows: int = LARGEST_ROWS) -> float
 
 def is_sampled(customer_id: ibis.StringValue, share: float) -> ibis.BooleanValue:
     """Return whether a customer is in the sample: its id's MD5, read as a number in [0, 1), is below the share."""
-    border = f"{round(share * 16**_DIGITS):0{_DIGITS}x}"
-    return customer_id.hexdigest("md5").substr(0, _DIGITS) < border
+    border = f"{round(share * 16**_DIGITS):0{_DIGITS + 1}x}"  # one digit more, for a share of 1
+    return ibis.literal("0") + customer_id.hexdigest("md5").substr(0, _DIGITS) < border
+
+
+def sample_notes(share: float) -> tuple[str, ...]:
+    """Return what a reader of a training's figures should know of its sample, nothing where all customers are taken."""
+    if share == 1:
+        return ()
+    said = f"trained and tested on a sample of {share:.2%} of the customers, by a hash of their ids"
+    return (f"{said}; intervals are of the sample, and `regulars train --rows` takes more",)

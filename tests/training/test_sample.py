@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import ibis
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from facts.ingest import ingest, simulated
@@ -38,6 +38,7 @@ def lake(tmp_path_factory: pytest.TempPathFactory) -> Lake:
     return lake
 
 
+@example(ids=["ann"], share=1.0)
 @settings(max_examples=25, deadline=None)
 @given(ids=st.lists(st.text(min_size=1).filter(str.isprintable), unique=True, max_size=20), share=st.floats(1e-6, 1))
 def test_it_goes_by_the_id_alone(ids, share):
