@@ -118,9 +118,6 @@ def measured(report: Mapping[str, Any], *, version: str, zone: str) -> None:
             f"{potential['said']}" + ("" if potential["holds"] else "; not beyond noise: nobody is flagged"),
             highlight=False,
         )
-    if (share := report.get("customer_share", 1.0)) < 1:
-        said = f"trained and tested on a sample of {share:.2%} of the customers ({report['train_rows']:,} rows); "
-        console.print(said + "intervals are of the sample, `--rows` takes more", highlight=False)
     console.print(f"{report['horizon_days']} days because {report['horizon_reason']}", highlight=False)
     style = "green" if report["is_champion"] else "yellow"
     for line in report["verdict"]:

@@ -27,6 +27,7 @@ from training.final import fit_final
 from training.means import Means
 from training.metrics import METRICS, Estimate, estimate_all, paired_difference
 from training.plan import Plan, choose_horizons
+from training.sample import sample_notes, share_for
 from training.search import search
 from training.silences import find_silences
 from training.splits import Splits, split
@@ -150,8 +151,10 @@ def plan_backtest(
         observed_from=shop.observed_from,
         observed_until=shop.observed_until,
     )
+    share = share_for(lake, until=rolled[-1].test)
+    notes = (*notes, *sample_notes(share))
     return tuple(
-        Plan(task=TASKS[name], horizon=horizon, splits=splits, budget=budget, seed=seed, notes=notes)
+        Plan(task=TASKS[name], horizon=horizon, splits=splits, budget=budget, seed=seed, share=share, notes=notes)
         for splits in rolled
     )
 
@@ -159,7 +162,8 @@ def plan_backtest(
 def backtest_data(store: FeatureStore, lake: Lake, plans: Sequence[Plan]) -> TrainingSet:
     """Build the rows of all cutoffs that some plans of one task use."""
     cutoffs = sorted({cutoff for plan in plans for cutoff in plan.splits.cutoffs})
-    return build_training_set(store, lake, plans[0].task, cutoffs, horizon_days=plans[0].horizon.days)
+    first = plans[0]
+    return build_training_set(store, lake, first.task, cutoffs, horizon_days=first.horizon.days, share=first.share)
 
 
 def run_backtest(

@@ -47,7 +47,6 @@ def model_card(result: Result) -> str:
 from {day(splits.train[0])} to {day(splits.train[-1])}; \
 validated on {", ".join(day(fold.validation) for fold in splits.folds)}; \
 tested once on {day(splits.test)}, {len(evaluation.actual):,} customers.
-{_sampled(result)}\
 - **Answers for** customers with at least {model.gate.at_least:g} of these: {model.gate.said}.
 - **Search** {found.ended_by}; mean validation {task.search_metric} {found.value:.4f} \
 ({", ".join(f"{value:.4f}" for value in found.fold_values)}).
@@ -74,16 +73,6 @@ effect: it does not say that treating a customer changes the outcome.
 
 def _notes(result: Result) -> str:
     return "".join(f"- **Note** {note}.\n" for note in (*result.plan.notes, *result.evaluation.notes))
-
-
-def _sampled(result: Result) -> str:
-    share = result.plan.share
-    if share == 1:
-        return ""
-    return (
-        f"- **Sampled** {share:.4%} of the customers by a hash of their ids, at every cutoff the same; intervals are \
-of the sample.\n"
-    )
 
 
 def _learned(result: Result) -> str:

@@ -12,7 +12,7 @@ from facts.lake import Lake, Shop, short_hash
 from features.inputs import Inputs, input_hash
 from features.snapshots import SNAPSHOTS, snapshot_cutoffs, snapshot_names
 from scoring.model_files import FORMAT as MODEL_FORMAT
-from training.sample import LARGEST_ROWS, share_for
+from training.sample import LARGEST_ROWS, sample_notes, share_for
 from training.silences import Silence, Silences, find_silences
 from training.splits import Splits, latest_test_cutoff, split
 from training.tasks import TASKS, Horizon, Task, auto_horizons, visit_gaps
@@ -114,8 +114,8 @@ def plan(
         unanswered = tuple(Unanswered(task=name, why=failed) for name in names)
         return Plans(ready=(), unanswered=unanswered, silences=silences.found)
     splits, failures = split_tasks(horizons, cutoffs, shop, silences)
-    last = max((found.test for found in splits.values()), default=None)
-    share = share_for(lake, until=last, rows=rows) if last else 1.0
+    until = max((found.test for found in splits.values()), default=cutoffs[-1])
+    share = share_for(lake, until=until, rows=rows)
     ready = [
         Plan(
             task=TASKS[name],
@@ -123,8 +123,8 @@ def plan(
             splits=splits[name],
             budget=budget or Budget(),
             seed=seed,
-            notes=silences.notes(cutoffs, horizon_days=horizons[name].days),
             share=share,
+            notes=(*silences.notes(cutoffs, horizon_days=horizons[name].days), *sample_notes(share)),
         )
         for name in names
         if name in splits
