@@ -154,6 +154,8 @@ class TestTheService:
     ) -> None:
         assert champions
         own = Home(shutil.copytree(home.folder, tmp_path / "own"))
+        for file in own.folder.glob("decisions.db*"):  # what other tests asked
+            file.unlink()
         body = {"customer_ids": [REGULAR, OTHER, REGULAR, LAPSED, STRANGER]}
         with serve(own) as client:
             told = client.post("/v1/score", json=body).json()
