@@ -24,7 +24,7 @@ def best_answer(question: Question, truth: Path) -> Floats:
 
     Of money it is the expected gross amount times the share that the shop kept of it before the cutoff, on average.
     """
-    customers = pd.read_parquet(truth / "truth" / "customers").set_index("customer_id")
+    customers = pd.read_parquet(truth / "truth" / "customers.parquet").set_index("customer_id")
     asked = customers.loc[question.rows["customer_id"]]
     cutoff = pd.Timestamp(question.plan.splits.test)
     is_there = (asked["alive_until"].isna() | (asked["alive_until"] >= cutoff)).to_numpy()
@@ -46,10 +46,10 @@ def _mean_decay(question: Question, truth: Path, rate: Floats) -> Floats:
     start = pd.Timestamp(question.plan.splits.test)
     end = start + question.asked_days * DAY
     ids = question.rows["customer_id"]
-    effects = pd.read_parquet(truth / "truth" / "effects")
+    effects = pd.read_parquet(truth / "truth" / "effects.parquet")
     effects = effects[(effects["until"] > start) & (effects["contact_at"] < end) & effects["customer_id"].isin(ids)]
     place = pd.Series(np.arange(len(ids)), index=ids)[effects["customer_id"]].to_numpy()
-    customers = pd.read_parquet(truth / "truth" / "customers").set_index("customer_id")
+    customers = pd.read_parquet(truth / "truth" / "customers.parquet").set_index("customer_id")
     factor = customers.loc[effects["customer_id"], "campaign_factor"].to_numpy()
     acts = effects["until"].clip(upper=end) - effects["contact_at"].clip(lower=start)
     gained = (factor - 1) * (acts / DAY).to_numpy()
