@@ -13,14 +13,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmarks.pandas_features import NAMES, as_frame, pandas_features
+from benchmarks.pandas_features import as_frame, pandas_features
 from facts.contracts import FACTS
 from facts.ingest import read_source
 from facts.merge import begin
-from features.catalog import RECORD, feature
-from features.measures import Ratio
+from features.catalog import FEATURES, RECORD, feature
+from features.measures import BuyTillYouDie, Ratio
 from features.snapshot import NEEDED_FACTS, snapshot
 from tests.builders import REDEMPTION, Event, Line, Order, Product, at, shop
+
+NAMES = tuple(record.name for record in FEATURES if not isinstance(record.measure, BuyTillYouDie))
 
 CUTOFF = at(100)  # Wednesday 2024-04-10 00:00 UTC, a hundred days after Monday 2024-01-01
 MISSING = math.nan
