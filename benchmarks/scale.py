@@ -2,7 +2,8 @@
 
 Simulated shops of growing size, one cutoff at the end of their record, every feature but those of a fitted model. Each
 step runs in a process of its own, so that its peak memory is its own. The slope is that of log time on log customers:
-1 is linear. Simulating and ingesting come before it and are told, not compared.
+1 is linear. Simulating and ingesting come before it and are told, not compared. Training (a search of no trials, of the
+sample of customers that a large shop is trained on) and scoring into a file follow, over five cutoffs.
 """
 
 from __future__ import annotations
@@ -29,8 +30,14 @@ from facts.ingest import ingest, simulated
 from facts.lake import Lake
 from features.build import build_snapshots
 from features.materialize import materialize
-from features.store import apply_definitions, open_registered
+from features.store import TTL, apply_definitions, open_registered
+from scoring.batch import score_lake
+from scoring.registry import read_version
 from simulation.run import simulate
+from training.pipeline import read_versions, train
+from training.plan import plan
+from training.tasks import TASKS
+from training.trials import Budget
 
 SIZES = (10_000, 100_000, 1_000_000)
 LARGEST_FOR_PANDAS = 100_000
@@ -38,6 +45,9 @@ LARGEST_ONLINE = 100_000
 DAYS = 365
 GIGABYTES = 6.0
 ONLINE_SECONDS, ONLINE_GIGABYTES = 5.0, 1.0
+HORIZON_DAYS, CUTOFFS = 30, 5  # a horizon apart: two to learn from, two to validate and test on, and one to score
+TRAINING_GIGABYTES = 8.0
+SCORED_PER_SECOND = 50_000
 
 
 def step(name: str, folder: Path, customers: int) -> dict[str, float]:
@@ -83,6 +93,28 @@ def _materialize(folder: Path, customers: int) -> int:
     return customers
 
 
+def _history(folder: Path, _customers: int) -> int:
+    lake = Lake(folder / "lake")
+    last = lake.shop().observed_until - timedelta(days=1)
+    return build_snapshots(lake, [last - back * timedelta(days=HORIZON_DAYS) for back in range(CUTOFFS)]).stored.rows
+
+
+def _train(folder: Path, _customers: int) -> int:
+    home = Home(folder)
+    plans = plan(Lake(home.lake), list(TASKS), horizon_days=HORIZON_DAYS, budget=Budget(trials=0)).ready
+    store = apply_definitions(home)
+    reports = [train(one, home, store).report for one in plans]
+    return sum(report["train_rows"] + report["test_rows"] for report in reports)
+
+
+def _score(folder: Path, _customers: int) -> int:
+    home = Home(folder)
+    lake = Lake(home.lake)
+    models = {found.task: read_version(home, found.task, found.version) for found in read_versions(home)}
+    as_of = lake.shop().observed_until - timedelta(days=1)
+    return score_lake(lake, models, folder / "scores.parquet", as_of=as_of, ttl=TTL).total()
+
+
 STEPS = {
     "simulate": _simulate,
     "ingest": _ingest,
@@ -91,6 +123,9 @@ STEPS = {
     "build": _build,
     "apply": _apply,
     "materialize": _materialize,
+    "history": _history,
+    "train": _train,
+    "score": _score,
 }
 
 
@@ -130,7 +165,9 @@ def _steps_of(customers: int) -> list[str]:
     steps = ["simulate", "ingest", "features"]
     if customers <= LARGEST_FOR_PANDAS:
         steps.append("pandas")
-    return [*steps, "build", "apply", "materialize"] if customers <= LARGEST_ONLINE else steps
+    if customers <= LARGEST_ONLINE:
+        steps += ["build", "apply", "materialize"]
+    return [*steps, "history", "train", "score"]
 
 
 def _figure(name: str, customers: int, taken: Mapping[str, Mapping[str, float]]) -> Figure:
@@ -141,6 +178,10 @@ def _figure(name: str, customers: int, taken: Mapping[str, Mapping[str, float]])
     if name == "materialize" and customers == LARGEST_ONLINE:
         goal = f"at most {ONLINE_SECONDS:g} s and {ONLINE_GIGABYTES:g} GB"
         is_met = told["seconds"] <= ONLINE_SECONDS and told["peak_gigabytes"] <= ONLINE_GIGABYTES
+    if name == "train" and customers == SIZES[-1]:
+        goal, is_met = f"under {TRAINING_GIGABYTES:g} GB", told["peak_gigabytes"] < TRAINING_GIGABYTES
+    if name == "score" and customers == SIZES[-1]:
+        goal, is_met = f"{SCORED_PER_SECOND:,} a second", told["rows"] / told["seconds"] >= SCORED_PER_SECOND
     if name == "pandas":
         note = f"{told['seconds'] / taken['features']['seconds']:.1f} x slower"
     return Figure(
