@@ -106,14 +106,6 @@ def test_who_looks_any_distance_says_more_of_a_longer_one(rival, past, customers
         assert far.sum() > 1.2 * near.sum()
 
 
-@pytest.mark.parametrize("name", ["BG/NBD"])
-def test_the_projects_own_bg_nbd_says_what_lifetimes_says(name, past, customers):
-    theirs = next(rival for rival in RIVALS if rival.name == name)
-    _require(theirs)
-    own, other = (ask(rival, past("probability"), customers, FEATURES) for rival in (OWN_BG_NBD, theirs))
-    np.testing.assert_allclose(own, other, atol=2e-3)
-
-
 class TestStretch:
     SAID = np.linspace(0.01, 0.9, 400)
 
