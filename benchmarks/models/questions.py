@@ -10,13 +10,13 @@ import pandas as pd
 
 from benchmarks.models.histories import HISTORY, read_histories
 from benchmarks.models.shops import ORDER_COUNT, Shop
-from facts.errors import GateFailed
 from features.snapshots import snapshot_cutoffs
 from scoring.model import Kind
 from training.dataset import TrainingSet, build_training_set, label_rows
 from training.fitting import Floats
 from training.plan import Plan, choose_horizons
 from training.plan import plan as plan_training
+from training.silences import find_silences
 from training.splits import split
 from training.trials import Budget
 
@@ -95,9 +95,9 @@ def with_histories(rows: pd.DataFrame, known: pd.DataFrame) -> pd.DataFrame:
 def _plan(shop: Shop, name: str) -> Plan:
     """Plan as `regulars train` does; a shop that ends where the question begins is tested there."""
     if shop.asked_days is None:
-        return plan_training(shop.lake, [name], budget=BUDGET, seed=SEED)[0]
+        return plan_training(shop.lake, [name], budget=BUDGET, seed=SEED).ready[0]
     record, task = shop.lake.shop(), shop.tasks[name]
-    horizon = choose_horizons(shop.lake)[task.name]
+    horizon = choose_horizons(shop.lake, find_silences(shop.lake))[task.name]
     cutoffs, until = snapshot_cutoffs(shop.lake), record.observed_until
     splits = split(cutoffs, horizon_days=horizon.days, test=until, observed_from=record.observed_from)
     return Plan(task=task, horizon=horizon, splits=splits, budget=BUDGET, seed=SEED)
@@ -126,11 +126,8 @@ def _question(shop: Shop, name: str, plan: Plan) -> Question:
 def _refusal(shop: Shop, plan: Plan, asked_days: int) -> str | None:
     if asked_days == plan.horizon.days:
         return None
-    try:
-        plan_training(shop.lake, [plan.task.name], horizon_days=asked_days)
-    except GateFailed as refused:
-        return str(refused)
-    return None
+    refused = plan_training(shop.lake, [plan.task.name], horizon_days=asked_days).unanswered
+    return str(refused[0]) if refused else None
 
 
 def known_at(question: Question, cutoff: datetime) -> pd.DataFrame:
