@@ -1,7 +1,7 @@
 """Side by side, in one run, this project and its peers: `make bench`, or `python -m benchmarks [PART ...]`.
 
 Figures go to a table and, as JSON, to benchmarks/results/. A part that grows with the shop (`scale`) takes most of the
-time: two hours on two cores, most of them for the million.
+time: an hour or two on two cores, most of it for the million.
 """
 
 from __future__ import annotations
