@@ -22,21 +22,32 @@ ASKED = pytest.mark.parametrize(
 )
 
 
+def _histories(random: np.random.Generator, count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Draw customers as BG/NBD has them: repeat visits, days to the last, age, and orders in the days that follow."""
+    drawn = []
+    for _customer in range(count):
+        rate, leaves, age = random.gamma(1.0, 1 / 20), random.beta(0.8, 4.0), float(random.integers(40, 300))
+        visits, last, now, later = 0, 0.0, 0.0, 0
+        while (now := now + np.ceil(random.exponential(1 / rate))) <= age + HORIZON:
+            visits, last, later = (visits + 1, now, later) if now <= age else (visits, last, later + 1)
+            if random.random() < leaves:
+                break
+        drawn.append((visits, last, age, later))
+    columns = np.array(drawn, np.float64).T
+    return columns[0], columns[1], columns[2], columns[3]
+
+
 @pytest.fixture(scope="module")
 def customers() -> pd.DataFrame:
-    """400 customers: features and histories of one instant, and what they then did."""
+    """600 customers: features and histories of one instant, and what they then did."""
     random = np.random.default_rng(3)
-    count = 400
-    rate = random.gamma(1.0, 1 / 25, count)
-    age = random.integers(40, 300, count).astype(float)
-    visits = random.poisson(rate * age)
-    recency = np.where(visits > 0, np.maximum(np.floor(age * random.beta(2, 1, count)), visits), 0.0)
+    count = 600
+    visits, recency, age, orders = _histories(random, count)
     value = np.where(visits > 0, random.gamma(8, 5, count), 0.0)
-    orders = random.poisson(rate * HORIZON).astype(float)
-    rows = pd.DataFrame({FREQUENCY: visits.astype(float), RECENCY: np.minimum(recency, age), AGE: age, VALUE: value})
+    rows = pd.DataFrame({FREQUENCY: visits, RECENCY: recency, AGE: age, VALUE: value})
     return rows.assign(
         order_recency_live_days=rows[AGE] - rows[RECENCY],
-        order_count_30d=random.poisson(rate * 30).astype(float),
+        order_count_30d=random.binomial(visits.astype(int), 30 / age).astype(float),
         order_count_365d=rows[FREQUENCY] + 1,
         spend_amount_365d=(rows[FREQUENCY] + 1) * 40,
         visit_gap_mean_90d=np.where(visits > 3, 90 / (visits + 1), np.nan),
@@ -107,7 +118,7 @@ def test_who_looks_any_distance_says_more_of_a_longer_one(rival, past, customers
 
 
 class TestStretch:
-    SAID = np.linspace(0.01, 0.9, 400)
+    SAID = np.linspace(0.01, 0.9, 600)
 
     @pytest.mark.parametrize("kind", ["probability", "amount"])
     def test_no_distance_changes_nothing(self, kind, customers):
