@@ -12,9 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facts.errors import RegularsError
-from scoring.model import QUANTILE_NAMES, QUANTILES, TaskModel
+from scoring.model import Figures, TaskModel
 
-_MEDIAN = QUANTILE_NAMES.index("p50")
 Status = Literal["ok", "unknown_customer", "insufficient_data", "stale_features"]
 
 
@@ -60,15 +59,15 @@ class FeatureRows:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answers:
-    """One status per customer, why it is not ok, and by task a score and, of some, its (p10, p50, p90).
+    """One status per customer, why it is not ok, and by task the figures, NaN where the status is not ok.
 
-    Scores and intervals are NaN where the status is not ok.
+    `flagged` says by task which customers have more to come.
     """
 
     statuses: tuple[Status, ...]
     details: tuple[str | None, ...]
-    scores: Mapping[str, NDArray[np.float64]]
-    intervals: Mapping[str, NDArray[np.float64]]
+    figures: Mapping[str, Figures]
+    flagged: Mapping[str, NDArray[np.bool_]]
 
 
 def answer(rows: FeatureRows, models: Mapping[str, TaskModel], *, at: datetime, ttl: timedelta) -> Answers:
@@ -90,17 +89,12 @@ def answer(rows: FeatureRows, models: Mapping[str, TaskModel], *, at: datetime, 
     """
     statuses, details = _judge(rows, models, at=at, ttl=ttl)
     is_ok = np.array([status == "ok" for status in statuses], dtype=bool)
-    scores, intervals = {}, {}
+    figures = {}
     for task, model in models.items():
         matrix = rows.of_model(model)
-        matrix = matrix if is_ok.all() else matrix[is_ok]
-        scores[task] = np.full(len(statuses), np.nan)
-        if model.quantiles is not None:
-            intervals[task] = np.full((len(statuses), len(QUANTILES)), np.nan)
-            intervals[task][is_ok] = model.interval(matrix)
-        # Days are scored by their median, which is not worked out twice.
-        scores[task][is_ok] = intervals[task][is_ok, _MEDIAN] if model.kind == "days" else model.score(matrix)
-    return Answers(statuses=tuple(statuses), details=tuple(details), scores=scores, intervals=intervals)
+        figures[task] = model.figures(matrix) if is_ok.all() else model.figures(matrix[is_ok]).among(is_ok)
+    flagged = {task: model.flagged(figures[task]) for task, model in models.items()}
+    return Answers(statuses=tuple(statuses), details=tuple(details), figures=figures, flagged=flagged)
 
 
 @lru_cache(maxsize=64)  # asked for by every request

@@ -23,7 +23,7 @@ from features.inputs import Inputs
 from features.snapshots import VECTOR, VECTORS, last_cutoff, part_key, snapshot_names
 from features.vectors import unpack_all
 from scoring.answers import FeatureRows, answer
-from scoring.model import QUANTILE_NAMES, TaskModel
+from scoring.model import TaskModel
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -128,11 +128,12 @@ def known_rows(lake: Lake, *, as_of: datetime) -> FeatureRows:
 
 
 def score_table(rows: FeatureRows, models: Mapping[str, TaskModel], *, as_of: datetime, ttl: timedelta) -> pa.Table:
-    """Build one row per customer: customer_id, status, detail, features_as_of, as_of, and of every task its score.
+    """Build one row per customer: customer_id, status, detail, features_as_of, as_of, and of every task its figures.
 
     The score's column is `<task>_probability`, `<task>_amount` or `<task>_days`, missing where the status is not ok; of
-    the latter two `<task>_p10`, `<task>_p50` and `<task>_p90` follow. Days at the horizon mean: not within it, if ever.
-    `<task>_potential` says who spent little so far and is expected to spend far more than others who did.
+    the latter two `<task>_p10`, `<task>_p50` and `<task>_p90` follow, and of an amount `<task>_mean`, which can be
+    summed. Days at the horizon mean: not within it, if ever. `<task>_potential` says who spent little so far and is
+    expected to spend far more than others who did.
     `<task>_model` names the version.
     """
     import pyarrow as pa
@@ -147,12 +148,10 @@ def score_table(rows: FeatureRows, models: Mapping[str, TaskModel], *, as_of: da
         "as_of": pa.repeat(pa.scalar(as_of, instant), count),
     }
     for task, model in models.items():
-        columns[f"{task}_{model.kind}"] = pa.array(answers.scores[task], from_pandas=True)  # NaN is missing
-        for place, name in enumerate(QUANTILE_NAMES if task in answers.intervals else ()):
-            columns[f"{task}_{name}"] = pa.array(answers.intervals[task][:, place], from_pandas=True)
+        for name, said in answers.figures[task].named(model.kind).items():
+            columns[f"{task}_{name}"] = pa.array(said, from_pandas=True)  # NaN is missing
         if model.potential is not None:
-            spend = model.spend_so_far(rows.of_model(model))
-            columns[f"{task}_potential"] = pa.array(model.potential.flags(spend, answers.scores[task]))
+            columns[f"{task}_potential"] = pa.array(answers.flagged[task])
         columns[f"{task}_horizon_days"] = pa.repeat(pa.scalar(model.horizon_days, pa.int64()), count)
         columns[f"{task}_model"] = pa.repeat(pa.scalar(model.label, pa.string()), count)
     return pa.table(columns)

@@ -6,7 +6,7 @@ It imports nothing of this project but its own room, so that MLflow can carry th
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import numpy as np
@@ -28,7 +28,7 @@ Floats: TypeAlias = NDArray[np.float64]
 Rows: TypeAlias = NDArray[np.float32]
 
 QUANTILES, QUANTILE_NAMES = (0.1, 0.5, 0.9), ("p10", "p50", "p90")
-_MEDIAN = QUANTILES.index(0.5)
+_MEDIAN, _SWANSON = QUANTILES.index(0.5), np.array([0.3, 0.4, 0.3])
 _MANY_ROWS = 1000  # below this, waking the other threads costs more than they save
 INVERSE: Mapping[Link, Callable[[Floats], Floats]] = {"identity": lambda x: x, "log": np.exp, "log1p": np.expm1}
 
@@ -125,6 +125,53 @@ class Quantiles:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Figures:
+    """What a model says of some rows.
+
+    Parameters
+    ----------
+    score
+        (n,) probabilities in [0, 1], amounts of at least 0 in the shop's currency, or days in [0, horizon]. An amount
+        is the one that is least wrong in a customer; where many spend nothing its sum is far below what all spend.
+    interval
+        (n, 3) p10, p50 and p90 of the label, of which 80 % lie from the first to the last; days at the horizon mean:
+        not within it, if ever.
+    mean
+        (n,) of an amount, what such customers spend on average, to be summed: Swanson's 30-40-30 rule.
+    spend_so_far
+        (n,) what `potential` goes by: the spend, stretched to a whole window where the record is young.
+
+    References
+    ----------
+    Hurst, Brown & Swanson (2000), "Swanson's 30-40-30 rule".
+    """
+
+    score: Floats
+    interval: Floats | None = None
+    mean: Floats | None = None
+    spend_so_far: Floats | None = None
+
+    def named(self, kind: Kind) -> dict[str, Floats]:
+        """Return the columns of a table: the score by the name of its kind, p10, p50 and p90, an amount's mean."""
+        named: dict[str, Floats] = {kind: self.score}
+        if self.interval is not None:
+            named |= dict(zip(QUANTILE_NAMES, self.interval.T, strict=True))
+        return named if self.mean is None else named | {"mean": self.mean}
+
+    def among(self, asked: NDArray[np.bool_]) -> Figures:
+        """Return the figures as those of the rows that are `True`, NaN for the others."""
+
+        def spread(known: Floats | None) -> Floats | None:
+            if known is None:
+                return None
+            found = np.full((len(asked), *known.shape[1:]), np.nan)
+            found[asked] = known
+            return found
+
+        return Figures(**{part.name: spread(getattr(self, part.name)) for part in fields(self)})  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TaskModel:
     """One task's model. `version` is the registry's, once it has one.
 
@@ -175,6 +222,30 @@ class TaskModel:
         """Return the same model under a registered version."""
         return replace(self, version=version)
 
+    def figures(self, matrix: Rows) -> Figures:
+        """Return all that is said of rows of features in the model's order, missing as NaN.
+
+        Raises
+        ------
+        UnusableModel
+            The rows do not have the model's number of features.
+        """
+        whole = self._whole(matrix)
+        interval = None if self.quantiles is None else np.clip(self.quantiles.predict(whole), 0.0, self._most)
+        if self.kind == "days" and interval is not None:
+            return Figures(score=interval[:, _MEDIAN], interval=interval)
+        raw = trees_of(self.booster).figures(whole)[:, 0]
+        if self.buys is not None:
+            raw = raw * trees_of(self.buys).figures(whole)[:, 0]
+        score = np.clip(self.calibration.apply(raw), 0.0, self._most)
+        if interval is None:
+            return Figures(score=score)
+        found = Figures(score=score, interval=interval, mean=interval @ _SWANSON)
+        if self.potential is None:
+            return found
+        spend = whole[:, self.features.index(self.potential.feature)].astype(np.float64)
+        return replace(found, spend_so_far=spend)
+
     def score(self, matrix: Rows) -> Floats:
         """Score rows of features in the model's order, missing as NaN.
 
@@ -187,37 +258,13 @@ class TaskModel:
         UnusableModel
             The rows do not have the model's number of features.
         """
-        if not len(matrix):
-            return np.empty(0)
-        if self.kind == "days":
-            return self.interval(matrix)[:, _MEDIAN]
-        whole = self._whole(matrix)
-        raw = trees_of(self.booster).figures(whole)[:, 0]
-        if self.buys is not None:
-            raw = raw * trees_of(self.buys).figures(whole)[:, 0]
-        return np.clip(self.calibration.apply(raw), 0.0, self._most)
+        return self.figures(matrix).score
 
-    def interval(self, matrix: Rows) -> Floats:
-        """Return (n, 3): p10, p50 and p90 of the label, of which 80 % lie from the first to the last.
-
-        Days at the horizon mean: not within it, if ever.
-
-        Raises
-        ------
-        UnusableModel
-            The model has no quantiles, or the rows do not have its number of features.
-        """
-        if self.quantiles is None:
-            raise UnusableModel(f"{self.label} was trained without an interval")
-        if not len(matrix):
-            return np.empty((0, len(QUANTILES)))
-        return np.clip(self.quantiles.predict(self._whole(matrix)), 0.0, self._most)
-
-    def spend_so_far(self, matrix: Rows) -> Floats:
-        """Return (n,) what `potential` goes by: the spend, stretched to a whole window where the record is young."""
-        if self.potential is None:
-            raise UnusableModel(f"{self.label} flags nobody")
-        return self._whole(matrix)[:, self.features.index(self.potential.feature)].astype(np.float64)
+    def flagged(self, figures: Figures) -> NDArray[np.bool_]:
+        """Return (n,) which rows are customers with more to come, by what was said of them."""
+        if self.potential is None or figures.spend_so_far is None:
+            return np.zeros(len(figures.score), dtype=bool)
+        return self.potential.flags(figures.spend_so_far, figures.score)
 
     @property
     def raw_scale(self) -> RawScale:
@@ -264,13 +311,10 @@ class TaskModel:
 
 
 def score_frame(model: TaskModel, matrix: Rows) -> pd.DataFrame:
-    """Return the figures of rows as a frame: the score by the name of its kind, then p10, p50, p90 if it has them."""
+    """Return the figures of rows as a frame, by `Figures.named`."""
     import pandas as pd
 
-    frame = pd.DataFrame({model.kind: model.score(matrix)})
-    if model.quantiles is not None:
-        frame[list(QUANTILE_NAMES)] = model.interval(matrix)
-    return frame
+    return pd.DataFrame(model.figures(matrix).named(model.kind))
 
 
 _NO_DIFFERENCE = 1e-9

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
 
-    from scoring.model import TaskModel
+    from scoring.model import Figures, TaskModel
     from serving.schema import Task
 
 
@@ -92,10 +92,11 @@ def _result(
 def _score(
     model: TaskModel, rows: FeatureRows, answers: Answers, row: int, *, at: datetime
 ) -> ProbabilityScore | AmountScore | DaysScore:
-    value = float(answers.scores[model.task][row])
-    if model.kind == "probability":
+    figures = answers.figures[model.task]
+    value = float(figures.score[row])
+    if figures.interval is None:
         return ProbabilityScore(probability=value, horizon_days=model.horizon_days, model=model.label)
-    low, middle, high = answers.intervals[model.task][row].tolist()
+    low, middle, high = figures.interval[row].tolist()
     if model.kind == "days":
         earliest, expected, latest = (_after(at, days, within=model.horizon_days) for days in (low, middle, high))
         return DaysScore(
@@ -108,24 +109,22 @@ def _score(
         )
     return AmountScore(
         amount=value,
+        mean=float(figures.mean[row]) if figures.mean is not None else value,
         p10=low,
         p50=middle,
         p90=high,
-        potential=_potential(model, rows, row, value),
+        potential=_potential(model, rows, figures, row) if answers.flagged[model.task][row] else None,
         currency=model.currency or "",
         horizon_days=model.horizon_days,
         model=model.label,
     )
 
 
-def _potential(model: TaskModel, rows: FeatureRows, row: int, value: float) -> PotentialGiven | None:
-    usual = model.potential
-    if usual is None:
+def _potential(model: TaskModel, rows: FeatureRows, figures: Figures, row: int) -> PotentialGiven | None:
+    usual, value = model.potential, float(figures.score[row])
+    if usual is None or figures.spend_so_far is None:
         return None
-    spend = model.spend_so_far(rows.of_model(model)[row : row + 1])
-    if not usual.flags(spend, np.array([value]))[0]:
-        return None
-    typical = usual.typical[int(usual.band_of(spend)[0])]
+    typical = usual.typical[int(usual.band_of(figures.spend_so_far[row : row + 1])[0])]
     spent = float(rows.matrix[row, rows.features.index(usual.feature)])
     return PotentialGiven(
         spend_amount=spent,

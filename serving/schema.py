@@ -78,9 +78,17 @@ class PotentialGiven(BaseModel):
 
 
 class AmountScore(BaseModel):
-    """An expected amount of money, and the interval that 80 % of such customers end in."""
+    """An amount of money, and the interval that 80 % of such customers end in."""
 
-    amount: float = Field(description="Expected net spend, never negative, in `currency`", examples=[412.5])
+    amount: float = Field(
+        description="Net spend, never negative, in `currency`: the figure that is least wrong for this customer",
+        examples=[412.5],
+    )
+    mean: float = Field(
+        description="What such customers spend on average: to be summed, where amounts would fall short because most "
+        "customers of a shop spend less than the average",
+        examples=[426.4],
+    )
     p10: float = Field(description="A tenth of such customers spend less", examples=[120.0])
     p50: float = Field(description="Half of such customers spend less", examples=[398.0])
     p90: float = Field(description="A tenth of such customers spend more", examples=[760.0])

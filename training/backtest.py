@@ -23,12 +23,11 @@ from features.snapshots import snapshot_cutoffs
 from training.dataset import TrainingSet, build_training_set
 from training.enough import usable_splits
 from training.evaluation import DRAWS, MODEL, predict_all
-from training.final import fit_final
+from training.final import learn
 from training.means import Means
 from training.metrics import METRICS, Estimate, estimate_all, paired_difference
 from training.plan import Plan, choose_horizons
 from training.sample import sample_notes, share_for
-from training.search import search
 from training.silences import find_silences
 from training.splits import Splits, split
 from training.tasks import TASKS
@@ -204,17 +203,14 @@ def train_at(plan: Plan, data: TrainingSet, home: Home, *, means: Means, study: 
     lake = Lake(home.lake)
     key = plan.key(lake)
     plan = replace(plan, splits=usable_splits(plan.task, data.frame, plan.splits))
-    found = search(
-        plan.task,
+    found, model = learn(
+        plan,
         data,
-        plan.splits,
-        budget=plan.budget,
-        seed=plan.seed,
+        lake.shop(),
         journal=home.search / f"backtest-{plan.task.name}.journal",
         study_name=f"backtest-{plan.task.name}-{key}{study}",
         means=means,
     )
-    model = fit_final(plan, data, found, lake.shop(), means=means)
     train, test = data.at(plan.splits.train), data.at([plan.splits.test])
     predictions = predict_all(plan.task, model, train, test)
     return AtCutoff(

@@ -135,16 +135,16 @@ def _metric_table(task: Task, evaluation: Evaluation) -> str:
         + " |"
         for metric in METRICS[task.kind]
     ]
-    if evaluation.calibration_error_by_chance is not None:
-        rows.append(
-            f"\nPerfect probabilities would show a calibration error up to "
-            f"{evaluation.calibration_error_by_chance:.4g} by chance (97.5 % of samples of this size)."
-        )
     rows += [
         f"| {name} | {_said(estimate, bold=True)} |" + " |" * (len(names) - 1)
         for name, estimate in evaluation.interval.items()
     ]
-    return "\n".join([head, *rows])
+    by_chance = evaluation.calibration_error_by_chance
+    said = (
+        f"Perfect probabilities would show a calibration error up to {by_chance:.4g} by chance (97.5 % of samples of "
+        "this size)."
+    )
+    return "\n".join([head, *rows, *([] if by_chance is None else ["", said])])
 
 
 def _said(estimate: Estimate, *, bold: bool) -> str:

@@ -10,22 +10,24 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from facts.errors import GateFailed
-from scoring.model import TaskModel
+from scoring.model import Figures, TaskModel
 from training.baselines import Baseline, baselines_for
 from training.dataset import TrainingSet
 from training.groups import GroupMeasure, measure_groups
 from training.largest import Largest, largest_of
 from training.metrics import (
+    CALIBRATION_ERROR,
     COVERAGE,
     INTERVAL_PERCENTILES,
     METRICS,
     Estimate,
     bootstrap_weights,
-    chance_values,
+    calibration_by_chance,
     decile_means,
     decile_table,
     estimate_all,
     estimate_interval,
+    miscalibrated,
     paired_difference,
 )
 from training.potential import Growth, measure_growth
@@ -33,10 +35,8 @@ from training.tasks import Task
 
 MODEL, CHAMPION = "model", "champion"
 DRAWS = 1000
-CALIBRATION_ERROR = "expected_calibration_error"
-LARGEST_CALIBRATION_ERROR = 0.05  # beyond what chance makes of perfect probabilities
-CHANCE_DRAWS, CHANCE_PERCENTILE = 200, 97.5
 ACCEPTED_COVERAGE = (0.75, 0.85)
+MEAN_TOTAL, ACCEPTED_TOTAL = "mean_total_ratio", (0.75, 1.33)  # a season may do as much
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +64,7 @@ class Evaluation:
     """Everything measured on the test cutoff.
 
     `estimates` is by predictor (the model and every baseline) and metric; `deciles` has one row per decile. `interval`
-    measures the quantiles (rows, 3) of a model that has some.
+    measures the quantiles (rows, 3) of a model that has some, and of an amount the mean that they make.
     """
 
     actual: NDArray[np.float64]
@@ -85,7 +85,7 @@ class Evaluation:
     def is_champion(self) -> bool:
         """Return whether the model beats the one-feature baselines and the reigning champion, and nothing beats it.
 
-        It must be calibrated, and its interval must cover, too.
+        It must be calibrated, its interval must cover, and the sum of its means must be near the shop's, too.
         """
         return not self.obstacles and all(comparison.holds for comparison in self.comparisons)
 
@@ -134,26 +134,31 @@ def evaluate(
     predictions = predict_all(task, model, train, test)
     baselines = baselines_for(task.kind, horizon_days=model.horizon_days, columns=test.features)
     must_win = {baseline.name: baseline.is_single_feature for baseline in baselines}
-    quantiles = None if model.quantiles is None else model.interval(test.matrix)
+    figures = model.figures(test.matrix)
     unmeasured = reigning and _unmeasured(reigning, model, test)
     if reigning and not unmeasured:
         predictions[CHAMPION] = reigning.score(test.frame[list(reigning.features)].to_numpy(dtype=np.float32))
         must_win[CHAMPION] = True
     estimates = estimate_all(task.kind, actual, predictions, draws=DRAWS, seed=seed)
-    interval = {} if quantiles is None else estimate_interval(actual, quantiles, draws=DRAWS, seed=seed)
-    groups = measure_groups(task.kind, test.frame, actual, predictions[MODEL], quantiles, draws=DRAWS, seed=seed)
-    by_chance = _calibration_by_chance(predictions[MODEL], seed=seed) if task.kind == "probability" else None
-    obstacles = (unmeasured, _miscalibrated(estimates[MODEL], by_chance), _uncovered(interval))
+    interval = _measure_beside(actual, figures, seed=seed)
+    groups = measure_groups(task.kind, test.frame, actual, predictions[MODEL], figures.interval, draws=DRAWS, seed=seed)
+    by_chance = calibration_by_chance(predictions[MODEL], seed=seed) if task.kind == "probability" else None
+    obstacles = (
+        unmeasured,
+        None if by_chance is None else miscalibrated(estimates[MODEL][CALIBRATION_ERROR].value, by_chance),
+        _uncovered(interval),
+        _wrong_in_total(interval),
+    )
     comparisons = _compare_all(task, actual, predictions, must_win, seed=seed)
     return Evaluation(
         actual=actual,
         predictions=predictions,
         estimates=estimates,
-        quantiles=quantiles,
+        quantiles=figures.interval,
         interval=interval,
         groups=tuple(groups),
         calibration_error_by_chance=by_chance,
-        growth=_growth(model, test, predictions[MODEL], seed=seed),
+        growth=_growth(model, figures, actual, seed=seed),
         deciles=_deciles(task, actual, predictions[MODEL], seed=seed),
         comparisons=comparisons,
         largest=_largest(task, actual, predictions, must_win, comparisons, estimates[MODEL], seed=seed),
@@ -168,21 +173,6 @@ def predict_all(task: Task, model: TaskModel, train: TrainingSet, test: Training
     return {MODEL: model.score(test.matrix)} | {b.name: _baseline_scores(b, train, test) for b in baselines}
 
 
-def _calibration_by_chance(predicted: NDArray[np.float64], *, seed: int) -> float:
-    metric = METRICS["probability"][CALIBRATION_ERROR]
-    return float(np.percentile(chance_values(metric, predicted, draws=CHANCE_DRAWS, seed=seed), CHANCE_PERCENTILE))
-
-
-def _miscalibrated(measured: Mapping[str, Estimate], by_chance: float | None) -> str | None:
-    """Return why probabilities cannot be taken at their word, None where they can."""
-    if by_chance is None or measured[CALIBRATION_ERROR].value <= LARGEST_CALIBRATION_ERROR + by_chance:
-        return None
-    return (
-        f"its probabilities are {measured[CALIBRATION_ERROR].value:.3f} off on average; chance makes up to "
-        f"{by_chance:.3f} of perfect ones, and {LARGEST_CALIBRATION_ERROR:g} beyond that is accepted"
-    )
-
-
 def _uncovered(interval: Mapping[str, Estimate]) -> str | None:
     """Return why an interval cannot be taken at its word, None where it can."""
     covered, (least, most) = interval.get(COVERAGE), ACCEPTED_COVERAGE
@@ -190,6 +180,28 @@ def _uncovered(interval: Mapping[str, Estimate]) -> str | None:
         return None
     return (
         f"its 80 % interval covers {covered.value:.0%} (95 % {covered.low:.0%} to {covered.high:.0%}), "
+        f"{least:.0%} to {most:.0%} is accepted"
+    )
+
+
+def _measure_beside(actual: NDArray[np.float64], figures: Figures, *, seed: int) -> dict[str, Estimate]:
+    """Measure what a model says beside its score: the interval, and how the means of amounts do in sum."""
+    if figures.interval is None:
+        return {}
+    measured = estimate_interval(actual, figures.interval, draws=DRAWS, seed=seed)
+    if figures.mean is None:
+        return measured
+    of_mean = estimate_all("amount", actual, {MODEL: figures.mean}, draws=DRAWS, seed=seed)[MODEL]
+    return measured | {MEAN_TOTAL: of_mean["total_ratio"], "mean_rmse": of_mean["rmse"]}
+
+
+def _wrong_in_total(measured: Mapping[str, Estimate]) -> str | None:
+    """Return why means cannot be summed, None where they can."""
+    total, (least, most) = measured.get(MEAN_TOTAL), ACCEPTED_TOTAL
+    if total is None or (total.high >= least and total.low <= most):
+        return None
+    return (
+        f"the sum of its means is {total.value:.0%} of what all spent (95 % {total.low:.0%} to {total.high:.0%}), "
         f"{least:.0%} to {most:.0%} is accepted"
     )
 
@@ -206,11 +218,10 @@ def _unmeasured(reigning: TaskModel, model: TaskModel, test: TrainingSet) -> str
     return f"the champion {reigning.label} cannot be measured beside it: {why}; `regulars promote` decides"
 
 
-def _growth(model: TaskModel, test: TrainingSet, predicted: NDArray[np.float64], *, seed: int) -> Growth | None:
-    if model.potential is None:
+def _growth(model: TaskModel, figures: Figures, actual: NDArray[np.float64], *, seed: int) -> Growth | None:
+    if model.potential is None or figures.spend_so_far is None:
         return None
-    spend = model.spend_so_far(test.matrix)
-    return measure_growth(model.potential, spend, test.label, predicted, draws=DRAWS, seed=seed)
+    return measure_growth(model.potential, figures.spend_so_far, actual, figures.score, draws=DRAWS, seed=seed)
 
 
 def _baseline_scores(baseline: Baseline, train: TrainingSet, test: TrainingSet) -> NDArray[np.float64]:

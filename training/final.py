@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 
@@ -13,10 +14,38 @@ from scoring.model import Calibration, Quantiles, TaskModel
 from scoring.potential import SPEND, fit_potential
 from training.calibration import fit_calibration
 from training.dataset import TrainingSet
-from training.fitting import Boosters, FoldRows, Recipe, Rounds, conformal_shifts, fit, fit_fold, held_out
+from training.fitting import Boosters, FoldRows, Recipe, Rounds, conformal_shifts, fit, fit_folds, held_out
 from training.means import Means
 from training.plan import Plan
-from training.search import Found, fold_rows, mean_rounds
+from training.search import Found, fold_rows, mean_rounds, search
+
+
+def learn(
+    plan: Plan,
+    data: TrainingSet,
+    shop: Shop,
+    *,
+    journal: Path,
+    study_name: str,
+    means: Means | None = None,
+    on_trial: Callable[[int], None] = lambda _done: None,
+    on_found: Callable[[], None] = lambda: None,
+) -> tuple[Found, TaskModel]:
+    """Search as a plan says, and fit the model with what was found: see `search` and `fit_final`."""
+    means = means or Means()
+    found = search(
+        plan.task,
+        data,
+        plan.splits,
+        budget=plan.budget,
+        seed=plan.seed,
+        journal=journal,
+        study_name=study_name,
+        means=means,
+        on_trial=on_trial,
+    )
+    on_found()
+    return found, fit_final(plan, data, found, shop, means=means)
 
 
 def fit_final(plan: Plan, data: TrainingSet, found: Found, shop: Shop, *, means: Means) -> TaskModel:
@@ -36,7 +65,7 @@ def fit_final(plan: Plan, data: TrainingSet, found: Found, shop: Shop, *, means:
         quantiles = _quantiles(recipe, boosters, folds, found.rounds)
     else:
         interval = recipe.of_quantiles
-        rounds = mean_rounds([fit_fold(interval, fold) for fold in fold_rows(data, splits.folds)])
+        rounds = mean_rounds(fit_folds(interval, fold_rows(data, splits.folds)))
         quantiles = _quantiles(interval, fit(interval, train, rounds), folds, rounds)
     model = TaskModel(
         task=task.name,

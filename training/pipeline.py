@@ -17,14 +17,13 @@ from training.card import model_card
 from training.dataset import TrainingSet, build_training_set
 from training.enough import usable_splits
 from training.evaluation import evaluate
-from training.final import fit_final
+from training.final import learn
 from training.means import Means, require_means
 from training.monitoring.reference import build_reference, log_reference
 from training.parity import parity_obstacle
 from training.plan import Plan
 from training.reign import BY_GATE, crown, has_reigned, who
 from training.result import Result, build_figures, build_metrics, build_report
-from training.search import search
 from training.tasks import TASKS
 
 if TYPE_CHECKING:
@@ -158,20 +157,17 @@ def _fit_and_measure(
     means: Means,
     on_step: Callable[[str], None],
 ) -> Result:
-    found = search(
-        plan.task,
+    found, model = learn(
+        plan,
         data,
-        plan.splits,
-        budget=plan.budget,
-        seed=plan.seed,
+        shop,
         journal=home.search / f"{plan.task.name}.journal",
         study_name=f"{plan.task.name}-{key}",
         means=means,
         on_trial=lambda done: on_step(f"search, trial {done} of {plan.budget.trials}"),
+        on_found=lambda: on_step("fit and calibrate"),
     )
-    on_step("fit and calibrate")
     train_rows, test_rows = data.at(plan.splits.train), data.at([plan.splits.test])
-    model = fit_final(plan, data, found, shop, means=means)
     on_step("test cutoff")
     evaluation = evaluate(
         plan.task, model, train_rows, test_rows, reigning=_reigning(home, plan.task.name), seed=plan.seed

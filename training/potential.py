@@ -42,6 +42,10 @@ class Growth:
             f"of equal spend so far {self.mean_others:,.2f}: {r.value:.2f} times (95 % {r.low:.2f} to {r.high:.2f})"
         )
 
+    def told(self) -> Mapping[str, object]:
+        """Return it as a report holds it."""
+        return {"said": str(self), "holds": self.holds, "ratio": self.ratio.value, "flagged": self.flagged}
+
 
 def measure_growth(
     potential: Potential, spend: Floats, actual: Floats, predicted: Floats, *, draws: int, seed: int
@@ -63,13 +67,6 @@ def measure_growth(
         mean_others=float(means[0, 1]),
         ratio=ratio,
     )
-
-
-def told(growth: Growth | None) -> Mapping[str, object] | None:
-    """Return it as a report holds it."""
-    if growth is None:
-        return None
-    return {"said": str(growth), "holds": growth.holds, "ratio": growth.ratio.value, "flagged": growth.flagged}
 
 
 def _means(

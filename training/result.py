@@ -15,7 +15,6 @@ from training.evaluation import MODEL, Evaluation
 from training.means import Means
 from training.metrics import METRICS
 from training.plan import Plan
-from training.potential import told
 from training.search import Found
 
 if TYPE_CHECKING:
@@ -64,7 +63,7 @@ def build_report(result: Result) -> dict[str, Any]:
         "estimates": {p: {m: asdict(e) for m, e in ms.items()} for p, ms in evaluation.estimates.items()},
         "interval": {name: asdict(estimate) for name, estimate in evaluation.interval.items()},
         "calibration_error_by_chance": evaluation.calibration_error_by_chance,
-        "potential": told(evaluation.growth),
+        "potential": evaluation.growth.told() if evaluation.growth else None,
         "groups": [group.told() for group in evaluation.groups],
         "comparisons": [asdict(comparison) | {"holds": comparison.holds} for comparison in evaluation.comparisons],
         "deciles": evaluation.deciles.to_dict("records"),

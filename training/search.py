@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from training.dataset import TrainingSet
-from training.fitting import FREE, MONOTONE, FoldFit, FoldRows, Recipe, Rounds, fit_fold, search_direction
+from training.fitting import FREE, MONOTONE, FoldFit, FoldRows, Recipe, Rounds, fit_folds, search_direction
 from training.means import Means
 from training.splits import Fold, Splits
 from training.tasks import TASKS, Task
@@ -143,7 +143,7 @@ def _attempts(task: Task, data: TrainingSet, splits: Splits, *, seed: int, means
 
     def attempt(params: Mapping[str, Any]) -> tuple[float, dict[str, Any]]:
         recipe = Recipe(task=task, horizon_days=splits.horizon_days, params=params, seed=seed, means=means)
-        fits = [fit_fold(recipe, fold) for fold in folds]
+        fits = fit_folds(recipe, folds)
         values = [fitted.value for fitted in fits]
         return float(np.mean(values)), {"rounds": mean_rounds(fits), "values": values}
 

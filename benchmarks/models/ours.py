@@ -10,12 +10,12 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.models.questions import Question
-from scoring.model import TaskModel
+from scoring.model import Figures, TaskModel
 from training.calibration import Pairs, fit_calibration
-from training.final import fit_final
+from training.final import learn
 from training.fitting import Floats, Recipe, held_out
 from training.means import Means
-from training.search import fold_rows, search
+from training.search import fold_rows
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,24 +36,16 @@ class Ours:
     objective: str
     held_out: tuple[HeldOut, ...]
 
-    def answer(self, rows: pd.DataFrame) -> Floats:
+    def answer(self, rows: pd.DataFrame) -> Figures:
         """Answer for rows, as far ahead as the labels look."""
-        return self.model.score(rows[list(self.model.features)].to_numpy(np.float32))
+        return self.model.figures(rows[list(self.model.features)].to_numpy(np.float32))
 
 
 def train_ours(question: Question) -> Ours:
     """Search, fit and calibrate as `regulars train` does."""
     plan, data, home = question.plan, question.data, question.shop.home
-    found = search(
-        plan.task,
-        data,
-        plan.splits,
-        budget=plan.budget,
-        seed=plan.seed,
-        journal=home.search / f"{question.name}.journal",
-        study_name=question.name,
-    )
-    model = fit_final(plan, data, found, question.shop.lake.shop(), means=Means())
+    journal = home.search / f"{question.name}.journal"
+    found, model = learn(plan, data, question.shop.lake.shop(), journal=journal, study_name=question.name)
     recipe = Recipe(task=plan.task, horizon_days=plan.horizon.days, params=found.params, seed=plan.seed, means=Means())
     folds = fold_rows(data, plan.splits.calibration)
     pairs = held_out(recipe, folds, found.rounds)

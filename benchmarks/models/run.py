@@ -17,6 +17,7 @@ from benchmarks.models.stretch import stretched, stretched_each
 from training.fitting import Floats
 
 OURS, OURS_EACH, TRUTH = "this project", "this project, stretched one by one", "the truth"
+OURS_MEAN = "this project, its mean"
 BLEND = "blend with BG/NBD, by {by}"
 Step = Callable[[str], None]
 
@@ -56,14 +57,16 @@ def put(question: Question, on_step: Step) -> Outcome:
     with answers.timed(OURS):
         ours = train_ours(question)
         near = ours.answer(question.rows)
-        answers.said[OURS] = _far(question, near)
+        answers.said[OURS] = _far(question, near.score)
+    if near.mean is not None:
+        answers.said[OURS_MEAN] = _far(question, near.mean)
     rivals = [rival for rival in rivals_of(question) if rival.is_here]
     for rival in rivals:
         with answers.timed(rival.name):
             said = ask(rival, _past(question), question.rows, question.data.features)
             answers.said[rival.name] = said if rival.looks_any_distance else _far(question, said)
     if question.asked_days != question.horizon_days:
-        answers.said[OURS_EACH] = _far_each(question, near)
+        answers.said[OURS_EACH] = _far_each(question, near.score)
     blends: tuple[Blend, ...] = ()
     if BG_NBD in answers.said:
         on_step(f"{question.shop.name}, {question.name}: blends")

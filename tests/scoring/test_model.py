@@ -117,16 +117,16 @@ class TestAnInterval:
             assert again == made
             assert len(list(folder.iterdir())) == files
             assert again.score(rows).tobytes() == made.score(rows).tobytes()
-            assert again.interval(rows).tobytes() == made.interval(rows).tobytes()
+            assert again.figures(rows).interval.tobytes() == made.figures(rows).interval.tobytes()
             assert again.contributions(rows)[0].tobytes() == made.contributions(rows)[0].tobytes()
 
     def test_its_ends_are_in_order_and_possible(self, spending, waiting, rows):
         for made, most in ((spending, np.inf), (waiting, waiting.horizon_days)):
-            interval = made.interval(rows)
+            interval = made.figures(rows).interval
             assert (np.diff(interval, axis=1) >= 0).all()
             assert interval.min() >= 0
             assert interval.max() <= most
-        np.testing.assert_array_equal(waiting.score(rows), waiting.interval(rows)[:, 1])
+        np.testing.assert_array_equal(waiting.score(rows), waiting.figures(rows).interval[:, 1])
 
     def test_two_parts_are_multiplied_and_so_explained(self, spending, rows):
         whole = spending.windows.whole(rows)
@@ -135,9 +135,21 @@ class TestAnInterval:
         parts, base = spending.contributions(rows)
         np.testing.assert_allclose(parts.sum(axis=1) + base, np.log(spending.score(rows)), atol=1e-4)
 
-    def test_a_model_without_one_says_so(self, model, rows):
-        with pytest.raises(UnusableModel, match="trained without an interval"):
-            model.interval(rows)
+    def test_only_amounts_have_a_mean_and_it_is_of_their_interval(self, model, spending, waiting, rows):
+        said = spending.figures(rows)
+        low, middle, high = said.interval.T
+        np.testing.assert_allclose(said.mean, 0.3 * low + 0.4 * middle + 0.3 * high)
+        assert [*said.named("amount")] == ["amount", "p10", "p50", "p90", "mean"]
+        assert [*waiting.figures(rows).named("days")] == ["days", "p10", "p50", "p90"]
+        assert [*model.figures(rows).named("probability")] == ["probability"]
+
+    def test_figures_of_some_are_missing_for_the_others(self, spending, rows):
+        asked = np.array([False, True, False, True])
+        said = spending.figures(rows[:4][asked])
+        spread = said.among(asked)
+        assert np.isnan(spread.interval).all(axis=1).tolist() == [True, False, True, False]
+        assert spread.mean[asked].tolist() == said.mean.tolist()
+        assert spread.spend_so_far is None
 
 
 class TestYoungWindows:
@@ -222,7 +234,7 @@ def test_each_status_and_its_reason(model, rows):
     assert found.statuses == ("ok", "unknown_customer", "stale_features", "insufficient_data")
     assert found.details[0] is None
     assert found.details[3] == "orders in the last 365 days: needed at least 1, found 0"
-    assert np.isnan(found.scores["repurchase"]).tolist() == [False, True, True, True]
+    assert np.isnan(found.figures["repurchase"].score).tolist() == [False, True, True, True]
 
 
 def test_what_is_not_known_yet_is_unknown(model, rows):
@@ -236,7 +248,7 @@ def test_features_are_found_by_their_names(model, rows):
     known = _rows(model, rows, [NOW] * len(rows))
     turned = replace(known, features=known.features[::-1], matrix=known.matrix[:, ::-1])
     ours, theirs = (answer(asked, {"repurchase": model}, at=NOW, ttl=TTL) for asked in (known, turned))
-    assert ours.scores["repurchase"].tobytes() == theirs.scores["repurchase"].tobytes()
+    assert ours.figures["repurchase"].score.tobytes() == theirs.figures["repurchase"].score.tobytes()
     assert ours.statuses == theirs.statuses
 
 

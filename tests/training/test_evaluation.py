@@ -11,8 +11,14 @@ import xgboost
 
 from scoring.model import Calibration, TaskModel
 from training.dataset import TrainingSet
-from training.evaluation import Comparison, Evaluation, _calibration_by_chance, _miscalibrated, _uncovered, evaluate
-from training.metrics import Estimate
+from training.evaluation import (
+    Comparison,
+    Evaluation,
+    _uncovered,
+    _wrong_in_total,
+    evaluate,
+)
+from training.metrics import Estimate, calibration_by_chance, miscalibrated
 from training.tasks import TASKS
 
 COLUMNS = ("order_recency_live_days", "order_count_30d", "order_count_365d", "spend_amount_90d", "spend_amount_365d")
@@ -50,19 +56,24 @@ def test_one_failed_comparison_refuses():
 def test_probabilities_must_be_taken_at_their_word_but_for_chance():
     random = np.random.default_rng(1)
     said = random.random(160)
-    perfect = _calibration_by_chance(said, seed=1)
+    perfect = calibration_by_chance(said, seed=1)
     assert 0.05 < perfect < 0.15  # of 160 customers in ten bins
-    assert _calibration_by_chance(random.random(20_000), seed=1) < 0.02
-    error = {"expected_calibration_error": Estimate(value=0.11, low=0.1, high=0.12)}
-    assert _miscalibrated(error, perfect) is None
-    assert "is accepted" in _miscalibrated(error, 0.02)
-    assert _miscalibrated({}, None) is None  # amounts have none
+    assert calibration_by_chance(random.random(20_000), seed=1) < 0.02
+    assert miscalibrated(0.11, perfect) is None
+    assert "is accepted" in miscalibrated(0.11, 0.02)
 
 
 @pytest.mark.parametrize(("low", "high", "said"), [(0.7, 0.76, None), (0.6, 0.7, "covers 65%"), (0.86, 0.9, "covers")])
 def test_an_interval_must_cover(low, high, said):
     found = _uncovered({"coverage_80": Estimate(value=(low + high) / 2, low=low, high=high)})
     assert found is None if said is None else said in found
+
+
+@pytest.mark.parametrize(("low", "high", "said"), [(0.7, 0.8, None), (0.1, 0.12, "is 11% of what"), (1.4, 1.6, "150%")])
+def test_means_must_sum_to_about_what_was_spent(low, high, said):
+    found = _wrong_in_total({"mean_total_ratio": Estimate(value=(low + high) / 2, low=low, high=high)})
+    assert (found is None) if said is None else said in found
+    assert _wrong_in_total({}) is None
 
 
 class TestTheReigningChampion:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from features.catalog import RECORD
 from tests.builders import at
 from training.dataset import TrainingSet
-from training.fitting import FoldRows, Recipe, conformal_shifts, fit, fit_fold, held_out
+from training.fitting import FoldRows, Recipe, conformal_shifts, fit, fit_fold, fit_folds, held_out
 from training.means import Means
 from training.objectives import OBJECTIVES, QUANTILE_REGRESSION
 from training.search import DEFAULTS
@@ -63,6 +63,31 @@ class TestEveryObjective:
         np.testing.assert_array_equal(label, fold.later.label)
         np.testing.assert_array_equal(said, again)
         assert len(said) == len(label)
+
+
+def test_folds_beside_each_other_are_those_one_after_the_other(monkeypatch):
+    monkeypatch.setattr("training.means.core_count", lambda: 3)
+    task = TASKS["clv"]
+    recipe, folds = (
+        _recipe(task, "two-part"),
+        [FoldRows(_rows(task, 300 * n, seed=n), _rows(task, 200, seed=9)) for n in (1, 2, 3)],
+    )
+    assert recipe.means.folds_at_once(len(folds), rows=900) == 3
+    alone = [fit_fold(recipe, fold) for fold in folds]
+    assert fit_folds(recipe, folds) == alone
+    rounds = alone[0].rounds
+    for (said, label), fold in zip(held_out(recipe, folds, rounds), folds, strict=True):
+        ((once, _),) = held_out(recipe, [fold], rounds)
+        np.testing.assert_array_equal(said, once)
+        np.testing.assert_array_equal(label, fold.later.label)
+
+
+def test_many_rows_a_gpu_and_other_workers_leave_folds_one_after_the_other(monkeypatch):
+    monkeypatch.setattr("training.means.core_count", lambda: 2)
+    assert Means().folds_at_once(3, rows=10_000) == 2
+    assert Means().folds_at_once(3, rows=1_000_000) == 1
+    assert Means(workers=2).folds_at_once(3, rows=10_000) == 1
+    assert Means(device="cuda").folds_at_once(3, rows=10_000) == 1
 
 
 @pytest.mark.parametrize("name", ["survival:aft", QUANTILE_REGRESSION])

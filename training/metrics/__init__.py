@@ -17,7 +17,7 @@ from training.metrics.bootstrap import (
     paired_difference,
 )
 from training.metrics.catalog import AMOUNT_METRICS, LOG_LOSS_FLOOR, METRICS, PROBABILITY_METRICS, Metric
-from training.metrics.chance import chance_values
+from training.metrics.chance import CALIBRATION_ERROR, calibration_by_chance, chance_values, miscalibrated
 from training.metrics.deciles import DECILE_COUNT, decile_means, decile_table, gain_curve
 from training.metrics.intervals import (
     COVERAGE,
@@ -31,6 +31,7 @@ from training.metrics.pairs import Floats, UnusablePredictionsError, Weights
 __all__ = [
     "AMOUNT_METRICS",
     "BLOCK_CELLS",
+    "CALIBRATION_ERROR",
     "COVERAGE",
     "DECILE_COUNT",
     "INTERVAL_METRICS",
@@ -47,6 +48,7 @@ __all__ = [
     "Weights",
     "bootstrap_blocks",
     "bootstrap_weights",
+    "calibration_by_chance",
     "chance_values",
     "decile_means",
     "decile_table",
@@ -55,6 +57,7 @@ __all__ = [
     "estimate_interval",
     "gain_curve",
     "goodness",
+    "miscalibrated",
     "paired_difference",
     "pinball_loss",
 ]

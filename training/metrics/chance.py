@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from training.metrics.catalog import Metric
+from training.metrics.catalog import METRICS, Metric
 from training.metrics.pairs import Floats
+
+CALIBRATION_ERROR = "expected_calibration_error"
+LARGEST_CALIBRATION_ERROR = 0.05  # beyond what chance makes of perfect probabilities
+CHANCE_DRAWS, CHANCE_PERCENTILE = 200, 97.5
 
 
 def chance_values(metric: Metric, probability: Floats, *, draws: int, seed: int) -> Floats:
@@ -18,3 +22,19 @@ def chance_values(metric: Metric, probability: Floats, *, draws: int, seed: int)
     generator, once = np.random.default_rng(seed), np.ones((1, len(probability)))
     outcomes = (generator.random((draws, len(probability))) < probability).astype(np.float64)
     return np.array([float(metric.compute(outcome, probability, once)[0]) for outcome in outcomes])
+
+
+def calibration_by_chance(probability: Floats, *, seed: int) -> float:
+    """Return the calibration error that perfect probabilities stay below in 97.5 % of samples."""
+    found = chance_values(METRICS["probability"][CALIBRATION_ERROR], probability, draws=CHANCE_DRAWS, seed=seed)
+    return float(np.percentile(found, CHANCE_PERCENTILE))
+
+
+def miscalibrated(error: float, by_chance: float) -> str | None:
+    """Return why probabilities of a calibration error cannot be taken at their word, None where they can."""
+    if error <= LARGEST_CALIBRATION_ERROR + by_chance:
+        return None
+    return (
+        f"its probabilities are {error:.3f} off on average; chance makes up to {by_chance:.3f} of perfect ones, and "
+        f"{LARGEST_CALIBRATION_ERROR:g} beyond that is accepted"
+    )

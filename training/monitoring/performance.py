@@ -12,12 +12,22 @@ import numpy as np
 import pandas as pd
 
 from facts.lake import Lake
-from scoring.decision_log import Decision
+from scoring.decision_log import Decision, DecisionLog
 from scoring.registry import run_folder
 from training.dataset import label_rows
 from training.evaluation import DRAWS, MODEL
-from training.metrics import METRICS, Estimate, Kind, estimate_all, goodness
+from training.metrics import (
+    CALIBRATION_ERROR,
+    METRICS,
+    Estimate,
+    Kind,
+    calibration_by_chance,
+    estimate_all,
+    goodness,
+    miscalibrated,
+)
 from training.monitoring.drift import Thresholds
+from training.silences import find_silences
 from training.tasks import Task
 from training.tracking import REPORT
 
@@ -41,7 +51,8 @@ class Promise:
 class Performance:
     """A version's answers whose horizon has passed, held against what customers then did.
 
-    `estimates` is by metric, empty where too little is known: `found` of `needed`, in `counted` things.
+    `estimates` is by metric, empty where too little is known: `found` of `needed`, in `counted` things. `miscalibrated`
+    says why probabilities could not be taken at their word, by the rule of the gate.
     """
 
     model: str
@@ -56,6 +67,7 @@ class Performance:
     needed: int
     found: int
     counted: str = "customers"
+    miscalibrated: str | None = None
 
     @property
     def verdict(self) -> Verdict:
@@ -74,6 +86,16 @@ class Performance:
         )
         loss = (good_promise - good) / abs(promised.value) if promised.value else np.inf
         return "worse than promised" if is_beyond and loss > self.tolerated_loss else "holds"
+
+
+def settled_answers(lake: Lake, task: Task, log: DecisionLog) -> list[Decision]:
+    """Return the answers whose horizon lies within the record, of a version, customer and day the first.
+
+    Those whose horizon fell into a silence of the shop are left out, as such cutoffs are of training.
+    """
+    silences = find_silences(lake)
+    settled = log.first_of_each_day(task.name, settled_by=lake.shop().observed_until)
+    return [told for told in settled if not silences.misleads(told.answered_at, horizon_days=told.horizon_days)]
 
 
 def read_promise(home: Home, task: str, version: str) -> Promise:
@@ -103,11 +125,16 @@ def measure(
     rows = labelled_answers(lake, task, unseen)
     needed, found, counted = _enough(task, rows, thresholds.least_customers)
     estimates: Mapping[str, Estimate] = {}
+    why_not = None
     if found >= needed:
         estimates = estimate_all(
             task.kind, rows["label"], {MODEL: rows["score"]}, draws=DRAWS, seed=seed,
             clusters=rows["customer_id"].tolist(),
         )[MODEL]  # fmt: skip
+        if task.kind == "probability":
+            each = rows.drop_duplicates("customer_id")["score"].to_numpy()  # chance is drawn by customer, not by answer
+            by_chance = calibration_by_chance(each, seed=seed)
+            why_not = miscalibrated(estimates[CALIBRATION_ERROR].value, by_chance)
     return Performance(
         model=decisions[0].model,
         version=promise.version,
@@ -121,6 +148,7 @@ def measure(
         needed=needed,
         found=found,
         counted=counted,
+        miscalibrated=why_not,
     )
 
 

@@ -22,7 +22,7 @@ from scoring.registry import UnusableChampion, read_champion
 from training import plots, tracking
 from training.metrics import Estimate, Floats
 from training.monitoring.drift import FeatureDrift, Thresholds, as_frame, drift_of, drift_table
-from training.monitoring.performance import Performance, measure, read_promise
+from training.monitoring.performance import Performance, measure, read_promise, settled_answers
 from training.monitoring.reference import Reference, read_reference
 from training.tasks import Task
 
@@ -80,6 +80,8 @@ class Monitored:
             found.append(f"the scores have drifted: {self.score.psi:.2f}, at most {self.score.limit:.2f} is usual")
         if self.performance and self.performance.verdict == "worse than promised":
             found.append(f"the champion's {self.task.gate_metric} is worse than promised")
+        if self.performance and self.performance.miscalibrated:
+            found.append(f"on what the champion answered {self.performance.miscalibrated}")
         return tuple(found)
 
 
@@ -134,7 +136,7 @@ def _scored(rows: FeatureRows, model: TaskModel, *, at: datetime) -> tuple[np.nd
     if not is_ok.any():
         advice = "run `regulars features build`"
         raise GateFailed(f"customers that {model.label} answers for today", needed="1", found="0", advice=advice)
-    return rows.of_model(model)[is_ok], answers.scores[model.task][is_ok]
+    return rows.of_model(model)[is_ok], answers.figures[model.task].score[is_ok]
 
 
 def _gain_shares(model: TaskModel) -> dict[str, float]:
@@ -146,9 +148,8 @@ def _gain_shares(model: TaskModel) -> dict[str, float]:
 def _performances(home: Home, task: Task, log: DecisionLog | None, thresholds: Thresholds) -> tuple[Performance, ...]:
     """Measure every version that answered and is still there, the latest first."""
     lake = Lake(home.lake)
-    settled = log.first_of_each_day(task.name, settled_by=lake.shop().observed_until) if log else []
     found = []
-    for version, answered in groupby(settled, key=_version):
+    for version, answered in groupby(settled_answers(lake, task, log) if log else (), key=_version):
         decisions = list(answered)
         with suppress(UnusableChampion):  # a version that was deleted since; the champion's reference was read
             promise = read_promise(home, task.name, version)

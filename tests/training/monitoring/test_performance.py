@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
 
@@ -12,10 +13,12 @@ from facts.home import Home
 from facts.ingest import ingest
 from facts.lake import Lake
 from scoring.decision_log import Decision
+from scoring.decision_log.in_sqlite import SqliteDecisions
 from tests.builders import EPOCH, Line, Order, at, delivery, rows_of
 from training.evaluation import DRAWS, MODEL
 from training.metrics import Estimate, estimate_all
 from training.monitoring import Promise, Thresholds, measure
+from training.monitoring.performance import settled_answers
 from training.tasks import TASKS
 
 CUSTOMERS, HORIZON, CUTOFF = 60, 7, at(20, 15.5)
@@ -125,6 +128,32 @@ def test_what_is_tolerated_is_no_alarm(lake):
         for loss in (0.0, 0.9)
     )
     assert (strict.verdict, lenient.verdict) == ("worse than promised", "holds")
+
+
+def test_probabilities_that_came_out_otherwise_are_told_however_often_they_were_given(lake):
+    expected = CAME.mean()
+    honest, too_sure = (
+        np.full(CUSTOMERS, expected) + 0.01 * SCORES,
+        np.full(CUSTOMERS, min(expected + 0.6, 1.0)) - 0.01 * SCORES,
+    )
+    for scores, is_told in ((honest, False), (too_sure, True)):
+        often = [d for day in range(20) for d in decided("repurchase", scores, days_later=day / 1000)]
+        found = measure(
+            lake, TASKS["repurchase"], often, promise("auc", value=0.5), thresholds=Thresholds(least_customers=20)
+        )
+        assert (found.miscalibrated is not None) == is_told
+
+
+def test_answers_before_a_silence_of_the_shop_are_no_measure(tmp_path):
+    """Orders every day until day 50, none from there to day 80: nobody could come."""
+    lake = Lake(Home(tmp_path / "home").lake)
+    made = delivery(rows_of([Order(customer=f"c{n}", at=at(n)) for n in (*range(1, 50), *range(80, 120))]))
+    ingest(replace(made, shop=replace(made.shop, observed_from=EPOCH, observed_until=at(120))), lake)
+    with closing(SqliteDecisions.open(tmp_path / "decisions.db")) as log:
+        days = (10, 48, 60, 110)
+        told = [replace(decided("churn", [0.5])[0], answered_at=at(day)) for day in days]
+        log.append(told, recorded_at=at(120))
+        assert [d.answered_at for d in settled_answers(lake, TASKS["churn"], log)] == [at(10), at(110)]
 
 
 class TestTooLittle:
