@@ -139,12 +139,14 @@ def _metric_table(task: Task, evaluation: Evaluation) -> str:
         f"| {name} | {_said(estimate, bold=True)} |" + " |" * (len(names) - 1)
         for name, estimate in evaluation.interval.items()
     ]
-    by_chance = evaluation.calibration_error_by_chance
-    said = (
-        f"Perfect probabilities would show a calibration error up to {by_chance:.4g} by chance (97.5 % of samples of "
-        "this size)."
-    )
-    return "\n".join([head, *rows, *([] if by_chance is None else ["", said])])
+    return "\n".join([head, *rows, *_by_chance(evaluation.calibration_error_by_chance)])
+
+
+def _by_chance(error: float | None) -> list[str]:
+    if error is None:
+        return []
+    said = f"Perfect probabilities would show a calibration error up to {error:.4g} by chance"
+    return ["", f"{said} (97.5 % of samples of this size)."]
 
 
 def _said(estimate: Estimate, *, bold: bool) -> str:

@@ -63,10 +63,23 @@ def test_probabilities_must_be_taken_at_their_word_but_for_chance():
     assert "is accepted" in miscalibrated(0.11, 0.02)
 
 
-@pytest.mark.parametrize(("low", "high", "said"), [(0.7, 0.76, None), (0.6, 0.7, "covers 65%"), (0.86, 0.9, "covers")])
-def test_an_interval_must_cover(low, high, said):
-    found = _uncovered({"coverage_80": Estimate(value=(low + high) / 2, low=low, high=high)})
+@pytest.mark.parametrize(
+    ("covered", "inside", "said"),
+    [
+        ((0.7, 0.76), (0.7, 0.76), None),
+        ((0.6, 0.7), (0.6, 0.7), "covers 65%"),
+        ((0.86, 0.9), (0.86, 0.9), "covers 88%"),
+        ((0.91, 0.93), (0.3, 0.32), None),  # most spend nothing, and p10 says so
+    ],
+)
+def test_an_interval_must_cover(covered, inside, said):
+    measured = {
+        name: Estimate(value=sum(ends) / 2, low=ends[0], high=ends[1])
+        for name, ends in (("coverage_80", covered), ("inside_80", inside))
+    }
+    found = _uncovered(measured)
     assert found is None if said is None else said in found
+    assert _uncovered({}) is None
 
 
 @pytest.mark.parametrize(("low", "high", "said"), [(0.7, 0.8, None), (0.1, 0.12, "is 11% of what"), (1.4, 1.6, "150%")])

@@ -21,6 +21,7 @@ from training.metrics.chance import CALIBRATION_ERROR, calibration_by_chance, ch
 from training.metrics.deciles import DECILE_COUNT, decile_means, decile_table, gain_curve
 from training.metrics.intervals import (
     COVERAGE,
+    INSIDE,
     INTERVAL_METRICS,
     NOMINAL_COVERAGE,
     estimate_interval,
@@ -34,6 +35,7 @@ __all__ = [
     "CALIBRATION_ERROR",
     "COVERAGE",
     "DECILE_COUNT",
+    "INSIDE",
     "INTERVAL_METRICS",
     "INTERVAL_PERCENTILES",
     "LOG_LOSS_FLOOR",

@@ -11,9 +11,13 @@ from scoring.model import QUANTILES
 from training.metrics.bootstrap import Estimate, bootstrap_blocks, summary
 from training.metrics.pairs import Floats
 
-COVERAGE, NOMINAL_COVERAGE = "coverage_80", QUANTILES[2] - QUANTILES[0]
+COVERAGE, INSIDE, NOMINAL_COVERAGE = "coverage_80", "inside_80", QUANTILES[2] - QUANTILES[0]
 INTERVAL_METRICS: Mapping[str, str] = {
-    COVERAGE: "Share of customers whose outcome lies from p10 to p90, both ends counted; 0.8 is meant",
+    COVERAGE: (
+        "Share of customers whose outcome lies from p10 to p90, both ends counted; 0.8 is meant, or more where many "
+        "outcomes are the same as an end, such as nothing at all"
+    ),
+    INSIDE: "Share whose outcome lies strictly between p10 and p90; 0.8 is meant, or less for the same reason",
     "below_p10": "Share whose outcome lies below p10; 0.1 is meant",
     "above_p90": "Share whose outcome lies above p90; 0.1 is meant",
     "width_80": "Mean of p90 - p10, in the label's unit",
@@ -30,7 +34,9 @@ def estimate_interval(actual: Floats, quantiles: Floats, *, draws: int, seed: in
     """Measure (rows, 3) quantiles, each of `INTERVAL_METRICS` with its bootstrap interval over the rows."""
     low, _, high = quantiles.T
     below, above = actual < low, actual > high
-    cells = np.stack([~(below | above), below, above, high - low, _losses(actual, quantiles)], axis=1).astype(float)
+    inside = (low < actual) & (actual < high)
+    losses = _losses(actual, quantiles)
+    cells = np.stack([~(below | above), inside, below, above, high - low, losses], axis=1).astype(float)
     blocks = [weights @ cells / len(actual) for weights in bootstrap_blocks(len(actual), draws=draws, seed=seed)]
     replicates = np.concatenate([cells.mean(axis=0, keepdims=True), *blocks])
     return {name: summary(column) for name, column in zip(INTERVAL_METRICS, replicates.T, strict=True)}
