@@ -9,7 +9,8 @@ from ibis import _
 from rich.markup import escape
 
 from cli import show
-from facts.contracts import FACTS, QUARANTINE, SOURCE_LINE, UNREADABLE, told_of
+from facts.checking import told_of
+from facts.contracts import FACTS, QUARANTINE, SOURCE_LINE, UNREADABLE
 from facts.errors import UnknownName, counted
 from facts.home import Home
 from facts.lake import Lake

@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facts.errors import RegularsError
-from scoring.model import Figures, TaskModel
+from scoring.model import TaskModel
+from scoring.parts import Figures
 
 Status = Literal["ok", "unknown_customer", "insufficient_data", "stale_features"]
 

@@ -11,7 +11,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from scoring.model import Calibration, Gate, Quantiles, TaskModel, UnusableModel, Windows
+from scoring.model import TaskModel, UnusableModel
+from scoring.parts import Calibration, Gate, Quantiles, Windows
 from scoring.potential import Potential
 from scoring.trees import adopt, trees_of
 

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from features.statements import grouped, known_values
-from scoring.model import Floats, RawScale, TaskModel
+from scoring.model import TaskModel
+from scoring.parts import Floats, RawScale
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

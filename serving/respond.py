@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
 
-    from scoring.model import Figures, TaskModel
+    from scoring.model import TaskModel
+    from scoring.parts import Figures
     from serving.schema import Task
 
 

@@ -11,7 +11,7 @@ from pydantic_core import ErrorDetails
 
 from facts.errors import UnknownName
 from scoring.answers import Status
-from scoring.model import RawScale
+from scoring.parts import RawScale
 
 Task = Literal["repurchase", "churn", "clv", "next_order"]
 

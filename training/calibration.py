@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from scoring.model import Calibration
+from scoring.parts import Calibration
 from training.metrics import METRICS
 
 Floats = NDArray[np.float64]

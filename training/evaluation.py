@@ -10,7 +10,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from facts.errors import GateFailed
-from scoring.model import Figures, TaskModel
+from scoring.model import TaskModel
+from scoring.parts import Figures
 from training.baselines import Baseline, baselines_for
 from training.dataset import TrainingSet
 from training.groups import GroupMeasure, measure_groups

@@ -10,7 +10,8 @@ import numpy as np
 
 from facts.lake import Shop
 from features.inputs import input_hash
-from scoring.model import Calibration, Quantiles, TaskModel
+from scoring.model import TaskModel
+from scoring.parts import Calibration, Quantiles
 from scoring.potential import SPEND, fit_potential
 from training.calibration import fit_calibration
 from training.dataset import TrainingSet

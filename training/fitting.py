@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import numpy as np
 
-from scoring.model import INVERSE, QUANTILES, Floats, Rows, Windows
+from scoring.parts import INVERSE, QUANTILES, Floats, Rows, Windows
 from training.baselines import RECENCY
 from training.dataset import TrainingSet
 from training.means import Means, thread_count

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from scoring.model import Floats, Kind
+from scoring.parts import Floats, Kind
 from training.metrics import Estimate, estimate_all, estimate_interval
 
 LEAST_ROWS = 30

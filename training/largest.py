@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from scoring.model import Floats
+from scoring.parts import Floats
 from training.metrics import Estimate
 
 LARGE_SHARE = 0.1

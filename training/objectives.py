@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from scoring.model import QUANTILES, Floats, Link
+from scoring.parts import QUANTILES, Floats, Link
 
 SHORTEST_DAYS = 1 / 1440  # an order in the very minute of a cutoff: a logarithm asks for more than nothing
 _LEAST_SPREAD = 0.1

@@ -13,7 +13,8 @@ import pandas as pd
 import xgboost
 from numpy.typing import NDArray
 
-from scoring.model import Rows, TaskModel, score_frame
+from scoring.model import TaskModel, score_frame
+from scoring.parts import Rows
 from scoring.registry import read_logged
 from scoring.trees import trees_of
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from scoring.model import Floats
+from scoring.parts import Floats
 from scoring.potential import Potential
 from training.metrics import Estimate, bootstrap_blocks
 from training.metrics.bootstrap import summary

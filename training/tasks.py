@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import ibis
 
 from facts.errors import GateFailed, UnknownName
-from scoring.model import Gate, Kind
+from scoring.parts import Gate, Kind
 from training.objectives import QUANTILE_REGRESSION
 from training.silences import Silence
 

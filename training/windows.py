@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from features.catalog import BY_NAME, RECORD, growing_window_days
 from features.known import LONGEST_RECORD_DAYS
 from features.measures import Ratio
-from scoring.model import Windows
+from scoring.parts import Windows
 from training.dataset import TrainingSet
 
 AS_RECORDED, STRETCHED = "as recorded", "stretched"

@@ -14,7 +14,7 @@ from typing import TypeAlias
 import numpy as np
 from scipy.special import expit, logit
 
-from scoring.model import Kind
+from scoring.parts import Kind
 from training.fitting import Floats
 
 WEIGHTS = np.linspace(0.0, 1.0, 21)

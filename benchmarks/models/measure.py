@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from scoring.model import Kind
+from scoring.parts import Kind
 from training.evaluation import DRAWS
 from training.metrics import METRICS, Estimate, Floats, Metric, Weights, bootstrap_blocks, goodness
 from training.metrics.bootstrap import summary

@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.models.questions import Question
-from scoring.model import Figures, TaskModel
+from scoring.model import TaskModel
+from scoring.parts import Figures
 from training.calibration import Pairs, fit_calibration
 from training.final import learn
 from training.fitting import Floats, Recipe, held_out

@@ -11,7 +11,7 @@ import pandas as pd
 from benchmarks.models.histories import HISTORY, read_histories
 from benchmarks.models.shops import ORDER_COUNT, Shop
 from features.snapshots import snapshot_cutoffs
-from scoring.model import Kind
+from scoring.parts import Kind
 from training.dataset import TrainingSet, build_training_set, label_rows
 from training.fitting import Floats
 from training.plan import Plan, choose_horizons

@@ -19,7 +19,7 @@ import pandas as pd
 from benchmarks.models import btyd
 from benchmarks.models.histories import AGE, FREQUENCY, HISTORY, RECENCY
 from benchmarks.models.stretch import Histories
-from scoring.model import Kind
+from scoring.parts import Kind
 from training.baselines import BASELINES
 from training.fitting import Floats
 

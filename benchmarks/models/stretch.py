@@ -14,7 +14,7 @@ from scipy.optimize import brentq
 
 from benchmarks.models.histories import AGE, FREQUENCY, RECENCY
 from features.bg_nbd import BgNbd, alive_probability, expected_orders, fit
-from scoring.model import Kind
+from scoring.parts import Kind
 from training.fitting import Floats
 
 CERTAIN = 1 - 1e-9

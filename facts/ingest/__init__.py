@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import ibis
 
 from facts.carries import carries
-from facts.contracts import FACTS, QUARANTINE, Checked, check
+from facts.checking import Checked, check
+from facts.contracts import FACTS, QUARANTINE
 from facts.errors import DeliveryRefused, GateFailed, MissingColumns, UnknownName, counted
 from facts.ingest import complete_journey
 from facts.ingest.delivery import Delivery

@@ -11,7 +11,7 @@ import pytest
 from benchmarks.models.histories import AGE, FREQUENCY, HISTORY, RECENCY, VALUE, summarise
 from benchmarks.models.rivals import OWN_BG_NBD, RIVALS, Past, Rival, ask
 from benchmarks.models.stretch import stretched, stretched_each
-from scoring.model import Kind
+from scoring.parts import Kind
 
 FEATURES = ("order_recency_live_days", "order_count_30d", "order_count_365d", "spend_amount_365d", "visit_gap_mean_90d")
 HORIZON = 30

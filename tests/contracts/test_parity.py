@@ -17,7 +17,7 @@ from features.materialize import materialize
 from features.snapshots import snapshot_cutoffs, snapshot_names
 from features.store import TTL, open_store
 from scoring.batch import known_rows
-from scoring.model import QUANTILE_NAMES
+from scoring.parts import QUANTILE_NAMES
 from serving.champions import read_champions
 from serving.run import start_server
 from training.tasks import TASKS

@@ -12,16 +12,9 @@ import xgboost
 
 from features.inputs import input_hash
 from scoring.answers import FeatureRows, MissingFeatures, answer
-from scoring.model import (
-    QUANTILES,
-    Calibration,
-    Gate,
-    Quantiles,
-    TaskModel,
-    UnusableModel,
-    Windows,
-)
+from scoring.model import TaskModel, UnusableModel
 from scoring.model_files import BOOSTER_FILE, MODEL_FILE, onnx_name, read_model, write_model
+from scoring.parts import QUANTILES, Calibration, Gate, Quantiles, Windows
 
 FEATURES = ("order_count_365d", "b", "c")
 NOW = datetime(2024, 3, 1, tzinfo=UTC)

@@ -7,7 +7,8 @@ import pytest
 import xgboost
 
 from features.inputs import input_hash
-from scoring.model import QUANTILES, Calibration, Gate, Quantiles, TaskModel
+from scoring.model import TaskModel
+from scoring.parts import QUANTILES, Calibration, Gate, Quantiles
 from scoring.reasons import explain
 
 FEATURES = ("order_count_90d", "order_count_30d", "spend_amount_90d", "order_recency_live_days", "of_its_own")

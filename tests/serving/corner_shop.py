@@ -28,8 +28,9 @@ from features.materialize import materialize
 from features.snapshots import SNAPSHOTS, snapshot_names
 from features.store import apply_definitions
 from scoring.batch import known_rows
-from scoring.model import Calibration, Gate, Kind, Quantiles, TaskModel
+from scoring.model import TaskModel
 from scoring.model_files import write_model
+from scoring.parts import Calibration, Gate, Kind, Quantiles
 from serving.clock import TICK
 from serving.schema import TASKS
 

@@ -29,7 +29,8 @@ from features.snapshots import VECTORS
 from features.store import apply_definitions, open_registered
 from features.vectors import HASH_LENGTH
 from scoring.answers import FeatureMismatch
-from scoring.model import Gate, TaskModel
+from scoring.model import TaskModel
+from scoring.parts import Gate
 from scoring.registry import UnusableChampion, champion_version, version_folder
 from serving.champions import read_champions
 from serving.clock import TICK

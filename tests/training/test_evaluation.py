@@ -9,7 +9,8 @@ import pandas as pd
 import pytest
 import xgboost
 
-from scoring.model import Calibration, TaskModel
+from scoring.model import TaskModel
+from scoring.parts import Calibration
 from training.dataset import TrainingSet
 from training.evaluation import (
     Comparison,

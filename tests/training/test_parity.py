@@ -12,8 +12,9 @@ import pytest
 import xgboost
 
 from facts.home import Home
-from scoring.model import QUANTILES, Calibration, Gate, Quantiles, TaskModel
+from scoring.model import TaskModel
 from scoring.model_files import BOOSTER_FILE, MODEL_FILE, onnx_name, read_model, write_model
+from scoring.parts import QUANTILES, Calibration, Gate, Quantiles
 from scoring.trees import to_onnx
 from training import tracking
 from training.dataset import TrainingSet

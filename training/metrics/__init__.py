@@ -4,7 +4,7 @@ Every metric takes weights of shape (draws, rows) and answers one number a draw.
 what repeating the row would, ties included: equal predictions are never ordered by the accident of their position.
 """
 
-from scoring.model import Kind
+from scoring.parts import Kind
 from training.metrics.bootstrap import (
     BLOCK_CELLS,
     INTERVAL_PERCENTILES,

@@ -10,7 +10,7 @@ from itertools import chain
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from scoring.model import Kind
+from scoring.parts import Kind
 from training.metrics.catalog import METRICS, Metric
 from training.metrics.pairs import Floats, check_label, comparable
 

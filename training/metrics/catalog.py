@@ -8,7 +8,7 @@ from typing import Literal
 
 import numpy as np
 
-from scoring.model import Kind
+from scoring.parts import Kind
 from training.metrics.deciles import DECILE_COUNT, decile_means
 from training.metrics.pairs import Floats, Weights
 from training.metrics.weighted import mean, rank_covariance, ratio, row_ranks, tie_groups

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from scoring.model import Kind
+from scoring.parts import Kind
 from training.metrics.pairs import Floats, Weights, check_label, comparable
 from training.metrics.weighted import cumulative, ratio, tie_groups
 

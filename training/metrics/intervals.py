@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from scoring.model import QUANTILES
+from scoring.parts import QUANTILES
 from training.metrics.bootstrap import Estimate, bootstrap_blocks, summary
 from training.metrics.pairs import Floats
 

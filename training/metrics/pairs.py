@@ -7,7 +7,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from scoring.model import Kind
+from scoring.parts import Kind
 
 Floats: TypeAlias = NDArray[np.float64]
 Weights: TypeAlias = NDArray[np.floating]

@@ -8,7 +8,8 @@ import pytest
 import xgboost
 
 from features.inputs import input_hash
-from scoring.model import Calibration, Gate, TaskModel
+from scoring.model import TaskModel
+from scoring.parts import Calibration, Gate
 from training.dataset import TrainingSet
 from training.monitoring import build_reference
 from training.monitoring.reference import MOST_ROWS

@@ -11,7 +11,8 @@ import ibis
 import pyarrow as pa
 import pytest
 
-from facts.contracts import FACTS, QUARANTINE, check
+from facts.checking import check
+from facts.contracts import FACTS, QUARANTINE
 from tests.builders import Event, Line, Order, arrow_of, at, rows_of
 
 RETURN = Order(at=at(3), kind="return", lines=(Line(net="-1.00", units=-1), Line(net="0", units=-1)))
