@@ -36,12 +36,15 @@ def retrain(  # noqa: PLR0913 - an argument is an option
     could be trained.
     """
     from cli import monitoring, steps
-    from training.means import Means
+    from training.means import Means, require_means
+
+    means = Means(workers=workers, storage=storage, device=device)
+    require_means(means)  # not when the features are built already
 
     def train(home: Home, names: list[str]) -> list[Trained]:
         return steps.train(
             home, names, horizon_days=horizon_days, trials=trials, timeout_seconds=timeout, seed=seed, rows=rows,
-            means=Means(workers=workers, storage=storage, device=device),
+            means=means,
         )  # fmt: skip
 
     monitoring.retrain(Home.from_environment(), tasks or ["all"], train=train)
