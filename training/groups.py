@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from scoring.parts import Floats, Kind
-from training.metrics import Estimate, estimate_all, estimate_interval
+from training.metrics import COVERAGE, WIDTH, Estimate, estimate_all, estimate_interval
 
 LEAST_ROWS = 30
 _SHOWN: Mapping[Kind, tuple[str, ...]] = {
@@ -93,7 +93,8 @@ def measure_groups(
         of_all = estimate_all(kind, actual[within], {"model": predicted[within]}, draws=draws, seed=seed)["model"]
         estimates = {name: of_all[name] for name in _SHOWN[kind]}
         if quantiles is not None:
-            estimates |= estimate_interval(actual[within], quantiles[within], draws=draws, seed=seed)
+            measured = estimate_interval(actual[within], quantiles[within], draws=draws, seed=seed)
+            estimates |= {name: measured[name] for name in (COVERAGE, WIDTH)}
         found.append(
             GroupMeasure(
                 group=group.name,

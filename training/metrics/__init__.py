@@ -24,6 +24,7 @@ from training.metrics.intervals import (
     INSIDE,
     INTERVAL_METRICS,
     NOMINAL_COVERAGE,
+    WIDTH,
     estimate_interval,
     pinball_loss,
 )
@@ -42,6 +43,7 @@ __all__ = [
     "METRICS",
     "NOMINAL_COVERAGE",
     "PROBABILITY_METRICS",
+    "WIDTH",
     "Estimate",
     "Floats",
     "Kind",

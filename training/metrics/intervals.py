@@ -11,7 +11,8 @@ from scoring.parts import QUANTILES
 from training.metrics.bootstrap import Estimate, bootstrap_blocks, summary
 from training.metrics.pairs import Floats
 
-COVERAGE, INSIDE, NOMINAL_COVERAGE = "coverage_80", "inside_80", QUANTILES[2] - QUANTILES[0]
+COVERAGE, INSIDE, WIDTH = "coverage_80", "inside_80", "width_80"
+NOMINAL_COVERAGE = QUANTILES[2] - QUANTILES[0]
 INTERVAL_METRICS: Mapping[str, str] = {
     COVERAGE: (
         "Share of customers whose outcome lies from p10 to p90, both ends counted; 0.8 is meant, or more where many "
@@ -20,7 +21,7 @@ INTERVAL_METRICS: Mapping[str, str] = {
     INSIDE: "Share whose outcome lies strictly between p10 and p90; 0.8 is meant, or less for the same reason",
     "below_p10": "Share whose outcome lies below p10; 0.1 is meant",
     "above_p90": "Share whose outcome lies above p90; 0.1 is meant",
-    "width_80": "Mean of p90 - p10, in the label's unit",
+    WIDTH: "Mean of p90 - p10, in the label's unit",
     "pinball_loss": "Mean pinball loss of p10, p50 and p90, in the label's unit (Koenker & Bassett 1978)",
 }
 
