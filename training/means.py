@@ -17,7 +17,6 @@ from training.postgres import PostgresStudies
 from training.trials import Studies
 
 ROWS_PER_THREAD = 5_000
-MOST_ROWS_AT_ONCE = 200_000  # beyond, the cores share one fold's work well, and memory is spared
 DEVICES = ("cpu", "cuda")
 
 
@@ -38,11 +37,9 @@ class Means:
         """Return what keeps the study, without its address."""
         return "PostgreSQL" if self.storage else "journal file"
 
-    def folds_at_once(self, folds: int, *, rows: int) -> int:
-        """Return how many folds of so many rows pay to be fitted at once."""
-        if self.device != "cpu" or rows > MOST_ROWS_AT_ONCE:
-            return 1
-        return max(1, min(core_count() // self.workers, folds))
+    def folds_at_once(self, folds: int) -> int:
+        """Return how many folds are fitted at once: with a core each, none waits for another."""
+        return max(1, min(core_count() // self.workers, folds)) if self.device == "cpu" else 1
 
     def studies(self, journal: Path) -> Studies:
         """Return what opens studies: the shared database, or a journal file."""

@@ -72,7 +72,7 @@ def test_folds_beside_each_other_are_those_one_after_the_other(monkeypatch):
         _recipe(task, "two-part"),
         [FoldRows(_rows(task, 300 * n, seed=n), _rows(task, 200, seed=9)) for n in (1, 2, 3)],
     )
-    assert recipe.means.folds_at_once(len(folds), rows=900) == 3
+    assert recipe.means.folds_at_once(len(folds)) == 3
     alone = [fit_fold(recipe, fold) for fold in folds]
     assert fit_folds(recipe, folds) == alone
     rounds = alone[0].rounds
@@ -82,12 +82,12 @@ def test_folds_beside_each_other_are_those_one_after_the_other(monkeypatch):
         np.testing.assert_array_equal(label, fold.later.label)
 
 
-def test_many_rows_a_gpu_and_other_workers_leave_folds_one_after_the_other(monkeypatch):
+def test_a_gpu_and_other_workers_leave_folds_one_after_the_other(monkeypatch):
     monkeypatch.setattr("training.means.core_count", lambda: 2)
-    assert Means().folds_at_once(3, rows=10_000) == 2
-    assert Means().folds_at_once(3, rows=1_000_000) == 1
-    assert Means(workers=2).folds_at_once(3, rows=10_000) == 1
-    assert Means(device="cuda").folds_at_once(3, rows=10_000) == 1
+    assert Means().folds_at_once(3) == 2
+    assert Means().folds_at_once(1) == 1
+    assert Means(workers=2).folds_at_once(3) == 1
+    assert Means(device="cuda").folds_at_once(3) == 1
 
 
 @pytest.mark.parametrize("name", ["survival:aft", QUANTILE_REGRESSION])
