@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scoring.parts import (
+    MEAN_IN_AMOUNT,
     QUANTILES,
     SWANSON,
     Calibration,
@@ -109,7 +110,9 @@ class TaskModel:
         score = np.clip(self.calibration.apply(raw), 0.0, self._most)
         if interval is None:
             return Figures(score=score)
-        found = Figures(score=score, interval=interval, mean=interval @ SWANSON)
+        mean = interval @ SWANSON
+        score = (1 - MEAN_IN_AMOUNT) * score + MEAN_IN_AMOUNT * mean
+        found = Figures(score=score, interval=interval, mean=mean)
         if self.potential is None:
             return found
         spend = whole[:, self.features.index(self.potential.feature)].astype(np.float64)
@@ -137,7 +140,7 @@ class TaskModel:
 
     @property
     def raw_scale(self) -> RawScale:
-        """Return what the contributions add up to: the score before link and calibration."""
+        """Return what the contributions add up to: the score before link, calibration and the mean in an amount."""
         if self.kind == "probability":
             return "log_odds"
         if self.kind == "days" and self.quantiles is not None:

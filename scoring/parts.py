@@ -27,6 +27,7 @@ Rows: TypeAlias = NDArray[np.float32]
 
 QUANTILES, QUANTILE_NAMES = (0.1, 0.5, 0.9), ("p10", "p50", "p90")
 SWANSON = np.array([0.3, 0.4, 0.3])  # of p10, p50 and p90 to their mean
+MEAN_IN_AMOUNT = 0.05  # where most spend nothing, what is least wrong is nothing: a little of the mean orders them
 INVERSE: Mapping[Link, Callable[[Floats], Floats]] = {"identity": lambda x: x, "log": np.exp, "log1p": np.expm1}
 
 
@@ -125,7 +126,8 @@ class Figures:
     ----------
     score
         (n,) probabilities in [0, 1], amounts of at least 0 in the shop's currency, or days in [0, horizon]. An amount
-        is the one that is least wrong in a customer; where many spend nothing its sum is far below what all spend.
+        is the one that is least wrong in a customer, with a twentieth of the mean in it; where many spend nothing its
+        sum is far below what all spend.
     interval
         (n, 3) p10, p50 and p90 of the label, of which 80 % lie from the first to the last; days at the horizon mean:
         not within it, if ever.

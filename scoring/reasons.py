@@ -35,7 +35,7 @@ class Explanation:
     """The strongest reasons of one score, and what reconciles them with it: base + contributions + rest = raw.
 
     `raw` is the score before its calibration and on the raw scale: log-odds of a probability, the logarithm of an
-    amount or of days, or those themselves.
+    amount or of days, or those themselves. An amount is 0.95 of what `raw` says, at least 0, and 0.05 of the mean.
     """
 
     reasons: tuple[Reason, ...]

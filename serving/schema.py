@@ -153,7 +153,8 @@ class ReasonsSum(BaseModel):
     raw: float = Field(description="The score on the raw scale, before its calibration", examples=[0.28])
     scale: RawScale = Field(
         description="What `raw` is: `log_odds` of a probability; of an amount or of days `log` its logarithm, "
-        "`log1p` that of one more, `identity` itself. A probability is calibrated after that",
+        "`log1p` that of one more, `identity` itself. A probability is calibrated after that; an amount is 0.95 of it, "
+        "at least 0, and 0.05 of the mean",
         examples=["log_odds"],
     )
 

@@ -16,7 +16,7 @@ from training.metrics import COVERAGE, WIDTH, Estimate, estimate_all, estimate_i
 LEAST_ROWS = 30
 _SHOWN: Mapping[Kind, tuple[str, ...]] = {
     "probability": ("auc", "expected_calibration_error"),
-    "amount": ("mae", "spearman", "total_ratio"),
+    "amount": ("mae", "normalised_gini", "total_ratio"),
     "days": ("mae", "spearman"),
 }
 

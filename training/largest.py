@@ -32,7 +32,7 @@ class Largest:
         return asdict(self)
 
     def __str__(self) -> str:
-        figures = "; ".join(f"{name} {self._both(name)}" for name in ("mae", "spearman", "total_ratio"))
+        figures = "; ".join(f"{name} {self._both(name)}" for name in ("mae", "normalised_gini", "total_ratio"))
         head = f"one customer is {self.share:.0%} of what was spent after the test cutoff: {figures}"
         if self.holds == self.holds_without:
             return f"{head}; the verdict is the same without"

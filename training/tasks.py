@@ -101,7 +101,7 @@ TASKS: Mapping[str, Task] = {
             objectives=("reg:absoluteerror", "reg:squarederror", "reg:tweedie", "two-part"),
             recency_sign=-1,
             search_metric="mae",
-            gate_metric="spearman",
+            gate_metric="normalised_gini",
         ),
         Task(
             name="next_order",

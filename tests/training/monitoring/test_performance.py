@@ -162,7 +162,7 @@ class TestTooLittle:
             lake,
             TASKS["clv"],
             decided("clv", SCORES),
-            promise("spearman", value=0.9),
+            promise("normalised_gini", value=0.9),
             thresholds=Thresholds(least_customers=61),
         )
         assert (found.verdict, found.found, found.needed, found.counted) == ("not enough yet", 60, 61, "customers")
