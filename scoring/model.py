@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     import xgboost
 
 _MEDIAN = QUANTILES.index(0.5)
+_ROUNDED = 1 / 1440  # days: less than a minute
 _MANY_ROWS = 1000  # below this, waking the other threads costs more than they save
 
 
@@ -102,6 +103,8 @@ class TaskModel:
         """
         whole = self._whole(matrix)
         interval = None if self.quantiles is None else np.clip(self.quantiles.predict(whole), 0.0, self._most)
+        if interval is not None and self.kind == "days":  # a horizon that was rounded is the horizon
+            interval = np.where(interval > self._most - _ROUNDED, self._most, interval)
         if self.kind == "days" and interval is not None:
             return Figures(score=interval[:, _MEDIAN], interval=interval)
         raw = trees_of(self.booster).figures(whole)[:, 0]
@@ -144,7 +147,7 @@ class TaskModel:
         if self.kind == "probability":
             return "log_odds"
         if self.kind == "days" and self.quantiles is not None:
-            return self.quantiles.link
+            return "log1p" if self.quantiles.link == "minus_log1p" else self.quantiles.link
         return "log" if self.buys is not None or trees_of(self.booster).is_of_logarithm else "identity"
 
     def contributions(self, matrix: Rows) -> tuple[Floats, Floats]:
@@ -168,6 +171,8 @@ class TaskModel:
             parts, base = parts + odds * slope, base + start
         if self.kind == "days" and self.quantiles is not None:
             base = base + self.quantiles.shifts[_MEDIAN]
+            if self.quantiles.link == "minus_log1p":
+                parts, base = -parts, -base
         return parts, base[:, 0]
 
     @property

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import xgboost
 
 Kind: TypeAlias = Literal["probability", "amount", "days"]
-Link: TypeAlias = Literal["identity", "log", "log1p"]
+Link: TypeAlias = Literal["identity", "log", "log1p", "minus_log1p"]
 RawScale: TypeAlias = Literal["log_odds", "identity", "log", "log1p"]
 Floats: TypeAlias = NDArray[np.float64]
 Rows: TypeAlias = NDArray[np.float32]
@@ -28,7 +28,12 @@ Rows: TypeAlias = NDArray[np.float32]
 QUANTILES, QUANTILE_NAMES = (0.1, 0.5, 0.9), ("p10", "p50", "p90")
 SWANSON = np.array([0.3, 0.4, 0.3])  # of p10, p50 and p90 to their mean
 MEAN_IN_AMOUNT = 0.05  # where most spend nothing, what is least wrong is nothing: a little of the mean orders them
-INVERSE: Mapping[Link, Callable[[Floats], Floats]] = {"identity": lambda x: x, "log": np.exp, "log1p": np.expm1}
+INVERSE: Mapping[Link, Callable[[Floats], Floats]] = {
+    "identity": lambda x: x,
+    "log": np.exp,
+    "log1p": np.expm1,
+    "minus_log1p": lambda x: np.expm1(-x),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,7 +120,7 @@ class Quantiles:
     def predict(self, whole: Rows) -> Floats:
         """Return (n, 3) quantiles of the label, in order."""
         moved = trees_of(self.booster).margins(whole) + np.array(self.shifts)
-        return INVERSE[self.link](np.sort(moved, axis=1))
+        return np.sort(INVERSE[self.link](moved), axis=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -265,5 +265,5 @@ def _moved_loss(recipe: Recipe, said: Floats, label: Floats) -> float:
     outputs = said.reshape(len(label), -1)
     # XGBoost undoes the logarithm of a survival model, and knows nothing of that of ours.
     margins = np.log(outputs) if objective.link == "log" else outputs
-    moved = np.sort(margins + np.array(conformal_shifts(objective, margins, label)), axis=1)
-    return pinball_loss(label, np.clip(INVERSE[objective.link](moved), 0.0, recipe.most))
+    moved = margins + np.array(conformal_shifts(objective, margins, label))
+    return pinball_loss(label, np.clip(np.sort(INVERSE[objective.link](moved), axis=1), 0.0, recipe.most))

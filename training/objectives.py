@@ -13,7 +13,7 @@ from scoring.parts import QUANTILES, Floats, Link
 
 SHORTEST_DAYS = 1 / 1440  # an order in the very minute of a cutoff: a logarithm asks for more than nothing
 _LEAST_SPREAD = 0.1
-QUANTILE_REGRESSION = "reg:quantileerror"
+QUANTILE_REGRESSION, QUANTILES_OF_DAYS = "reg:quantileerror", "reg:quantileerror of days"
 
 Labels = Mapping[str, NDArray[np.float32]]
 
@@ -55,7 +55,10 @@ class Objective:
         """Return labels on the scale of the margin."""
         if self.link == "log":
             return np.log(np.maximum(label, SHORTEST_DAYS))
-        return np.log1p(np.maximum(label, 0.0)) if self.link == "log1p" else label
+        if self.link == "identity":
+            return label
+        logs: Floats = np.log1p(np.maximum(label, 0.0))
+        return logs if self.link == "log1p" else -logs
 
 
 def _as_it_is(label: Floats, _horizon_days: float) -> Labels:
@@ -126,6 +129,16 @@ OBJECTIVES: Mapping[str, Objective] = {
             xgboost={"objective": "reg:quantileerror", "quantile_alpha": list(QUANTILES)},
             labels=lambda label, _horizon_days: {"label": np.log1p(np.maximum(label, 0.0)).astype(np.float32)},
             link="log1p",
+            is_of_quantiles=True,
+        ),
+        # XGBoost treats a label that equals the prediction as one below it. Where most days are the horizon's, all rows
+        # would pull the same way and no tree would split; turned round, the others differ from them.
+        Objective(
+            name=QUANTILES_OF_DAYS,
+            said="quantile regression",
+            xgboost={"objective": "reg:quantileerror", "quantile_alpha": list(QUANTILES)},
+            labels=lambda label, _horizon_days: {"label": -np.log1p(np.maximum(label, 0.0)).astype(np.float32)},
+            link="minus_log1p",
             is_of_quantiles=True,
         ),
     )

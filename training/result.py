@@ -14,6 +14,7 @@ from training.dataset import TrainingSet
 from training.evaluation import MODEL, Evaluation
 from training.means import Means
 from training.metrics import METRICS
+from training.objectives import QUANTILES_OF_DAYS
 from training.plan import Plan
 from training.search import Found
 
@@ -141,6 +142,6 @@ def build_figures(result: Result) -> dict[str, Figure]:
 
 def _raw_unit(objective: str, *, currency: str | None) -> str:
     """Return what one unit of a raw score is, before the objective's link."""
-    links = {"binary:logistic": "log-odds", "survival:aft": "log of days", "reg:quantileerror": "log of 1 + days"}
+    links = {"binary:logistic": "log-odds", "survival:aft": "log of days", QUANTILES_OF_DAYS: "log of 1 + days"}
     links |= dict.fromkeys(("reg:tweedie", "two-part"), f"log of {currency}")
     return links.get(objective, str(currency))

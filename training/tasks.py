@@ -9,7 +9,7 @@ import ibis
 
 from facts.errors import GateFailed, UnknownName
 from scoring.parts import Gate, Kind
-from training.objectives import QUANTILE_REGRESSION
+from training.objectives import QUANTILES_OF_DAYS
 from training.silences import Silence
 
 ROUND_HORIZONS_DAYS = (7, 14, 30, 60, 90, 180, 365)
@@ -112,7 +112,7 @@ TASKS: Mapping[str, Task] = {
             label=lambda t: t.days_to_order,
             gap_quantile=0.95,
             horizon_multiple=3,
-            objectives=("survival:aft", QUANTILE_REGRESSION),
+            objectives=("survival:aft", QUANTILES_OF_DAYS),
             recency_sign=1,
             search_metric="pinball_loss",
             gate_metric="mae",

@@ -48,10 +48,10 @@ def model(request, rows) -> TaskModel:
         is_survival = request.param == "days"
         bounds = {"label_lower_bound": amounts, "label_upper_bound": np.where(amounts > 2, np.inf, amounts)}
         made = (
-            booster("survival:aft", **bounds) if is_survival else booster("reg:quantileerror", label=np.log1p(amounts))
+            booster("survival:aft", **bounds) if is_survival else booster("reg:quantileerror", label=-np.log1p(amounts))
         )
         shifts = (-1.0, 0.2, 1.0) if is_survival else (-9.0, 0.1, 9.0)
-        quantiles = Quantiles(booster=made, link="log" if is_survival else "log1p", shifts=shifts)
+        quantiles = Quantiles(booster=made, link="log" if is_survival else "minus_log1p", shifts=shifts)
         said |= {"kind": "days", "booster": made, "quantiles": quantiles}
     return TaskModel(
         horizon_days=10_000,

@@ -9,11 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from features.catalog import RECORD
+from scoring.parts import INVERSE
 from tests.builders import at
 from training.dataset import TrainingSet
 from training.fitting import FoldRows, Recipe, conformal_shifts, fit, fit_fold, fit_folds, held_out
 from training.means import Means
-from training.objectives import OBJECTIVES, QUANTILE_REGRESSION
+from training.objectives import OBJECTIVES, QUANTILE_REGRESSION, QUANTILES_OF_DAYS
 from training.search import DEFAULTS
 from training.tasks import TASKS
 from training.windows import AS_RECORDED, STRETCHED, is_young, windows
@@ -90,7 +91,7 @@ def test_a_gpu_and_other_workers_leave_folds_one_after_the_other(monkeypatch):
     assert Means(device="cuda").folds_at_once(3) == 1
 
 
-@pytest.mark.parametrize("name", ["survival:aft", QUANTILE_REGRESSION])
+@pytest.mark.parametrize("name", ["survival:aft", QUANTILES_OF_DAYS])
 def test_moved_margins_hold_on_the_rows_that_they_were_moved_by_and_on_others_like_them(name):
     task, objective = TASKS["next_order"], OBJECTIVES[name]
     recipe = _recipe(task, name)
@@ -102,6 +103,25 @@ def test_moved_margins_hold_on_the_rows_that_they_were_moved_by_and_on_others_li
     outer = np.broadcast_to(others, (len(truth), 3))[:, [0, 2]] + [low, high]
     shown = objective.margins_of(truth)
     assert 0.77 < np.mean((shown >= outer[:, 0]) & (shown <= outer[:, 1])) < 0.83
+
+
+@pytest.mark.parametrize("name", TASKS["next_order"].objectives)
+def test_where_most_never_come_back_those_who_do_are_told_apart(name):
+    task = TASKS["next_order"]
+
+    def mostly_away(seed: int) -> TrainingSet:
+        rows = _rows(task, 2000, seed=seed)
+        frame = rows.frame.assign(label=np.where(rows.frame["a"] < -1.0, rows.frame["label"], HORIZON_DAYS))
+        return TrainingSet(frame, FEATURES)
+
+    recipe, fold = _recipe(task, name), FoldRows(mostly_away(1), mostly_away(2))
+    ((margins, label),) = held_out(recipe, [fold], fit_fold(recipe, fold).rounds)
+    days = np.sort(INVERSE[OBJECTIVES[name].link](margins), axis=1)
+    middle = days[:, days.shape[1] // 2]
+    comes = fold.later.frame["a"].to_numpy() < -1.0
+    assert 0.1 < comes.mean() < 0.2
+    assert middle[comes].mean() < HORIZON_DAYS / 2 < middle[~comes].mean()
+    assert np.median(np.abs(np.minimum(middle[comes], HORIZON_DAYS) - label[comes])) < HORIZON_DAYS / 10
 
 
 @settings(max_examples=50, deadline=None)
