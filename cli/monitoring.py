@@ -108,9 +108,9 @@ def _print(seen: Monitored) -> None:
         (
             "features that drifted",
             f"{drifted} of {len(seen.features)}",
-            f"{seen.thresholds.drifted_share:.0%}",
+            f"{seen.thresholds.drifted_share:.0%} of the gain",
             f"{seen.drifted_gain_share:.0%}",
-            _verdict(is_beyond=seen.drifted_share > seen.thresholds.drifted_share),
+            _verdict(is_beyond=seen.drifted_gain_share > seen.thresholds.drifted_share),
         ),
         *[
             (

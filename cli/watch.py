@@ -59,7 +59,7 @@ def monitor(
     ] = 0.25,
     score_psi: Annotated[float, typer.Option(min=0, help="The score has; an alarm.")] = 0.25,
     drifted_share: Annotated[
-        float, typer.Option(min=0, max=1, help="The share of features that may drift without an alarm.")
+        float, typer.Option(min=0, max=1, help="How much of the model's gain may come from features that drifted.")
     ] = 0.5,
     tolerated_loss: Annotated[
         float, typer.Option(min=0, help="How much worse than promised, as a share, performance may be.")

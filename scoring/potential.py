@@ -40,7 +40,9 @@ class Potential:
     def flags(self, spend: NDArray[np.floating], predicted: NDArray[np.float64]) -> NDArray[np.bool_]:
         """Return which customers spent little so far and are expected to spend far more than others who did."""
         band = self.band_of(spend)
-        return (band >= 0) & (predicted >= np.asarray(self.least)[band])
+        least, typical = np.asarray(self.least)[band], np.asarray(self.typical)[band]
+        # Where most of a band are expected to spend the same, such as nothing, they have no more to come.
+        return (band >= 0) & (predicted >= least) & (predicted > typical)
 
 
 def fit_potential(

@@ -19,7 +19,7 @@ ARTIFACT = "model"
 class CalibratedModel(PythonModel):  # type: ignore[misc]
     """`predict` takes the model's features by name, in any order, and returns the figures of the endpoint.
 
-    A frame with the rows' index: `probability`; or `amount` or `days`, and `p10`, `p50`, `p90`.
+    A frame with the rows' index: `probability`; or `amount` or `days`, and `p10`, `p50`, `p90`; of an amount `mean`.
     """
 
     def load_context(self, context: Any) -> None:  # noqa: ANN401, D102 - MLflow's own signature

@@ -27,6 +27,7 @@ def model_card(result: Result) -> str:
     task, horizon, splits = plan.task, plan.horizon, plan.splits
     gains = model.booster.get_score(importance_type="total_gain")
     named = {model.features[int(key[1:])]: gain for key, gain in gains.items()}
+    whole = sum(named.values()) or 1.0
     strongest = sorted(named, key=lambda name: -named[name])[:_SHOWN_FEATURES]
 
     def day(instant: datetime) -> str:
@@ -62,7 +63,7 @@ tested once on {day(splits.test)}, {len(evaluation.actual):,} customers.
 {_potential(result)}
 ### What it goes by
 
-{", ".join(f"`{name}`" for name in strongest)} (by total gain).
+{", ".join(f"`{name}` {named[name] / whole:.0%}" for name in strongest)} (of the total gain).
 
 ### Limits
 

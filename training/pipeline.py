@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 
 LONGEST_REASON = 500
+MLFLOW_GIT_COMMIT = "mlflow.source.git.commit"  # where MLflow's pages look for it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,7 +128,9 @@ def _train_anew(
     experiment = tracking.experiment_id(client, home, f"regulars-{task.name}", description=task.description)
     tracking.close_abandoned_runs(client, experiment, key)
     title = tracking.run_name(shop.name, plan.horizon.days, at=datetime.now().astimezone())
-    tags = {tracking.KEY_TAG: key, "task": task.name, "shop": shop.name}
+    release, commit = tracking.code_version()
+    tags = {tracking.KEY_TAG: key, "task": task.name, "shop": shop.name, "regulars_version": release}
+    tags |= {MLFLOW_GIT_COMMIT: commit} if commit else {}
     with mlflow.start_run(experiment_id=experiment, run_name=title, tags=tags) as run:
         result = _fit_and_measure(plan, home, shop, data, key=key, means=means, on_step=on_step)
         on_step("MLflow")
@@ -230,7 +233,8 @@ def _register(client: MlflowClient, result: Result, uri: str, *, key: str, asked
 
     model, evaluation, now = result.model, result.evaluation, datetime.now(UTC)
     asked = ", ".join(part for part in (who(), asked_by) if part)
-    card = f"{model_card(result)}\nAsked by {asked}; decided {now:%Y-%m-%d %H:%M} UTC.\n"
+    code = " ".join(part for part in ("Regulars", *tracking.code_version()) if part)
+    card = f"{model_card(result)}\nAsked by {asked}; decided {now:%Y-%m-%d %H:%M} UTC; made by {code}.\n"
     mlflow.set_tags({"mlflow.note.content": card, "verdict": evaluation.verdict[0]})
     tags = {
         tracking.KEY_TAG: key,

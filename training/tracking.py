@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import shutil
+import subprocess
 import tempfile
 import time
 import warnings
@@ -149,7 +150,8 @@ def log_model(model: TaskModel, example: TrainingSet) -> str:
     import mlflow
     from mlflow.models import infer_signature
 
-    rows = example.frame[list(model.features)].head(_INPUT_EXAMPLE_ROWS).astype(np.float32)
+    # Doubles: MLflow takes float32 for them, but not the other way round, and frames are of doubles.
+    rows = example.frame[list(model.features)].head(_INPUT_EXAMPLE_ROWS).astype(np.float64)
     signature = infer_signature(rows, score_frame(model, rows.to_numpy(dtype=np.float32)))
     with tempfile.TemporaryDirectory() as folder:
         files = Path(folder) / model.registered_name
@@ -180,6 +182,30 @@ def register(client: MlflowClient, uri: str, model: TaskModel, *, card: str, tag
         name, uri, logged.source_run_id, tags=dict(tags), description=card, model_id=logged.model_id
     )
     return str(version.version)
+
+
+def code_version() -> tuple[str, str]:
+    """Return this project's version and, in a checkout, its git commit (see `git_commit`)."""
+    from importlib.metadata import version
+
+    return version("regulars"), git_commit(PROJECT)
+
+
+def git_commit(folder: Path) -> str:
+    """Return a checkout's commit, `-dirty` behind it where files have changed; nothing without checkout or git."""
+    if not (folder / ".git").exists():
+        return ""
+    try:
+        head = _git(folder, "rev-parse", "HEAD")
+        changed = _git(folder, "status", "--porcelain", "--untracked-files=no")
+    except (OSError, subprocess.CalledProcessError):
+        return ""
+    return f"{head}-dirty" if changed else head
+
+
+def _git(folder: Path, *words: str) -> str:
+    command = ["git", "-C", str(folder), *words]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()  # noqa: S603 - our own words
 
 
 def run_name(shop: str, horizon_days: int, *, at: datetime) -> str:

@@ -129,7 +129,7 @@ def test_customers_who_turn_about_are_an_alarm_with_its_own_exit_code(home: Home
 def test_drift_is_an_alarm(home: Home) -> None:
     ran = regulars("monitor", "--drifted-share", "0", "--feature-psi", "0", "--score-psi", "9", home=home)
     assert ran.code == 3, ran.err + ran.out
-    assert "of the features have drifted" in ran.out
+    assert "of the model's gain have drifted" in ran.out
 
 
 def test_a_task_without_a_champion_is_an_error_and_no_alarm(home: Home) -> None:

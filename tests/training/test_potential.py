@@ -38,6 +38,14 @@ def test_it_holds_where_they_out_grow_others_of_equal_spend_and_not_elsewhere(ha
     assert (growth.mean_flagged > growth.mean_others + 100) is has_more
 
 
+def test_nobody_is_flagged_for_what_is_usual():
+    spend = np.repeat(np.arange(1.0, 101.0), 20)
+    predicted = np.where(np.arange(len(spend)) % 20 == 0, 50.0, 0.0)  # nineteen of twenty are expected to spend nothing
+    found = fit_potential(SPEND, spend, predicted)
+    assert set(found.typical) == {0.0}
+    assert (predicted[found.flags(spend, predicted)] > 0).all()
+
+
 def test_too_few_or_all_alike_are_not_told():
     assert fit_potential(SPEND, np.full(500, 3.0), np.arange(500.0)) is None
     assert fit_potential(SPEND, np.arange(20.0), np.arange(20.0)) is None

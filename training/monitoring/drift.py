@@ -32,7 +32,8 @@ class Thresholds:
     feature_psi, score_psi
         The population stability index from which a feature, and the score, has drifted.
     drifted_share
-        The share of features that may have drifted, in [0, 1].
+        The share of the model's gain that features which have drifted may bring, in [0, 1]. What a model does not go
+        by may drift: tenure and the days on record do in every young shop.
     tolerated_loss
         How much worse than promised a metric may be, as a share of the promised value: with very many customers every
         season is another beyond noise.

@@ -74,8 +74,8 @@ class Monitored:
     def alarms(self) -> tuple[str, ...]:
         """Return what is beyond its threshold, as sentences; an earlier champion's performance is no alarm."""
         found = []
-        if self.drifted_share > self.thresholds.drifted_share:
-            found.append(f"{self.drifted_share:.0%} of the features have drifted")
+        if self.drifted_gain_share > self.thresholds.drifted_share:
+            found.append(f"features that bring {self.drifted_gain_share:.0%} of the model's gain have drifted")
         if self.score.is_drifted:
             found.append(f"the scores have drifted: {self.score.psi:.2f}, at most {self.score.limit:.2f} is usual")
         if self.performance and self.performance.verdict == "worse than promised":
