@@ -10,9 +10,8 @@ from training.tracking import git_commit
 
 def _git(folder: Path, *words: str) -> str:
     identity = ["-c", "user.name=n", "-c", "user.email=n@example.org"]
-    return subprocess.run(
-        ["git", "-C", folder, *identity, *words], capture_output=True, text=True, check=True
-    ).stdout.strip()
+    command = ["git", "-C", str(folder), *identity, *words]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
 
 def test_a_checkout_has_its_commit_and_says_when_files_have_changed(tmp_path):
