@@ -20,9 +20,11 @@ from facts.errors import GateFailed
 from facts.home import Home
 from facts.lake import Lake
 from features.snapshots import snapshot_cutoffs
+from scoring.parts import Figures
+from training.baselines import baselines_for
 from training.dataset import TrainingSet, build_training_set
 from training.enough import usable_splits
-from training.evaluation import DRAWS, MODEL, predict_all
+from training.evaluation import DRAWS, MODEL, measure_beside, predict_all
 from training.final import learn
 from training.means import Means
 from training.metrics import METRICS, Estimate, estimate_all, paired_difference
@@ -43,7 +45,9 @@ Step = Callable[[str], None]
 class AtCutoff:
     """One model of the past: the plan that it was trained by, and what it and the baselines said at its test cutoff.
 
-    `customers`, `actual` and each of `predictions` have one value a row; `estimates` is by predictor and metric.
+    `customers`, `actual` and each of `predictions` have one value a row, as have the `figures` of the model;
+    `estimates` is by predictor and metric. `interval` measures the quantiles that the model gives, and of amounts the
+    mean that they make; of probabilities it is empty.
     """
 
     plan: Plan
@@ -54,11 +58,17 @@ class AtCutoff:
     actual: NDArray[np.float64]
     predictions: Mapping[str, NDArray[np.float64]]
     estimates: Mapping[str, Mapping[str, Estimate]]
+    figures: Figures
+    interval: Mapping[str, Estimate]
 
     @property
     def cutoff(self) -> datetime:
         """Return the test cutoff."""
         return self.plan.splits.test
+
+    def measured(self, predictor: str) -> dict[str, Estimate]:
+        """Return all that was measured of a predictor, by metric: of the model its `interval`, too."""
+        return {**self.estimates[predictor], **(self.interval if predictor == MODEL else {})}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,12 +76,13 @@ class Backtest:
     """Models at several cutoffs of the past, in time order; all their rows measured together, and what was left out.
 
     `pooled` draws whole customers, with all their cutoffs; `advantages` says by how much the model beats each baseline
-    by the gate's metric.
+    by the gate's metric; `interval` is as at each cutoff, and drawn as `pooled`.
     """
 
     measured: tuple[AtCutoff, ...]
     pooled: Mapping[str, Mapping[str, Estimate]]
     advantages: Mapping[str, Estimate]
+    interval: Mapping[str, Estimate]
     skipped: tuple[str, ...]
 
     @property
@@ -84,7 +95,7 @@ class Backtest:
 
         Of one cutoff the standard deviation is missing.
         """
-        rows = [{name: e.value for name, e in at.estimates[predictor].items()} for at in self.measured]
+        rows = [{name: e.value for name, e in at.measured(predictor).items()} for at in self.measured]
         return pd.DataFrame(rows).agg(["mean", "std", "min", "max"]).T
 
     def table(self) -> pd.DataFrame:
@@ -93,8 +104,8 @@ class Backtest:
             {"cutoff": at.cutoff, "predictor": predictor, "metric": name}
             | {"value": e.value, "low": e.low, "high": e.high}
             for at in self.measured
-            for predictor, estimates in at.estimates.items()
-            for name, e in estimates.items()
+            for predictor in at.estimates
+            for name, e in at.measured(predictor).items()
         ]
         return pd.DataFrame(rows)
 
@@ -187,7 +198,13 @@ def run_backtest(
         raise next(reversed(failures.values()))
     pooled, advantages = pool(measured)
     skipped = tuple(f"{day} is left out: {why}" for day, why in failures.items())
-    return Backtest(measured=tuple(measured), pooled=pooled, advantages=advantages, skipped=skipped)
+    return Backtest(
+        measured=tuple(measured),
+        pooled=pooled,
+        advantages=advantages,
+        interval=pool_beside(measured),
+        skipped=skipped,
+    )
 
 
 def train_at(plan: Plan, data: TrainingSet, home: Home, *, means: Means, study: str = "") -> AtCutoff:
@@ -212,7 +229,9 @@ def train_at(plan: Plan, data: TrainingSet, home: Home, *, means: Means, study: 
         means=means,
     )
     train, test = data.at(plan.splits.train), data.at([plan.splits.test])
-    predictions = predict_all(plan.task, model, train, test)
+    figures = model.figures(test.matrix)
+    baselines = baselines_for(plan.task.kind, horizon_days=model.horizon_days, columns=test.features)
+    predictions = predict_all(figures, baselines, train, test)
     return AtCutoff(
         plan=plan,
         params={**found.params, **found.rounds},
@@ -222,14 +241,15 @@ def train_at(plan: Plan, data: TrainingSet, home: Home, *, means: Means, study: 
         actual=test.label,
         predictions=predictions,
         estimates=estimate_all(plan.task.kind, test.label, predictions, draws=DRAWS, seed=plan.seed),
+        figures=figures,
+        interval=measure_beside(test.label, figures, seed=plan.seed),
     )
 
 
 def pool(measured: Sequence[AtCutoff]) -> tuple[dict[str, dict[str, Estimate]], dict[str, Estimate]]:
     """Measure the rows of several cutoffs together: estimates by predictor and metric, and the model's advantages."""
     task, seed = measured[0].plan.task, measured[0].plan.seed
-    actual = np.concatenate([at.actual for at in measured])
-    clusters = np.concatenate([at.customers for at in measured]).astype(str).tolist()
+    actual, clusters = np.concatenate([at.actual for at in measured]), _customers(measured)
     said = {name: np.concatenate([at.predictions[name] for at in measured]) for name in measured[0].predictions}
     metric = METRICS[task.kind][task.gate_metric]
     pooled = estimate_all(task.kind, actual, said, draws=DRAWS, seed=seed, clusters=clusters)
@@ -239,3 +259,24 @@ def pool(measured: Sequence[AtCutoff]) -> tuple[dict[str, dict[str, Estimate]], 
         if name != MODEL
     }
     return pooled, advantages
+
+
+def pool_beside(measured: Sequence[AtCutoff]) -> dict[str, Estimate]:
+    """Measure the intervals and means of several cutoffs together, drawing whole customers; of probabilities, empty."""
+    figures = Figures(
+        score=np.concatenate([at.figures.score for at in measured]),
+        interval=_together([at.figures.interval for at in measured]),
+        mean=_together([at.figures.mean for at in measured]),
+    )
+    actual = np.concatenate([at.actual for at in measured])
+    return measure_beside(actual, figures, seed=measured[0].plan.seed, clusters=_customers(measured))
+
+
+def _together(parts: Sequence[NDArray[np.float64] | None]) -> NDArray[np.float64] | None:
+    """Return the rows of all parts, None where a model, and so every one of its task, does not give them."""
+    known = [part for part in parts if part is not None]
+    return np.concatenate(known) if known else None
+
+
+def _customers(measured: Sequence[AtCutoff]) -> list[str]:
+    return [str(customer) for at in measured for customer in at.customers]

@@ -67,10 +67,12 @@ def build_backtest_report(done: Backtest, curve: LearningCurve | None) -> dict[s
                 "search": at.searched,
                 "params": at.params,
                 "estimates": {p: {m: asdict(e) for m, e in ms.items()} for p, ms in at.estimates.items()},
+                "interval": {name: asdict(estimate) for name, estimate in at.interval.items()},
             }
             for at in done.measured
         ],
         "pooled": {p: {m: asdict(e) for m, e in ms.items()} for p, ms in done.pooled.items()},
+        "pooled_interval": {name: asdict(estimate) for name, estimate in done.interval.items()},
         "advantages": {name: asdict(estimate) for name, estimate in done.advantages.items()},
         "spread": {p: done.spread(p).replace({np.nan: None}).to_dict("index") for p in done.pooled},
         "learning_curve": None if curve is None else asdict(curve) | {"answers": curve.answers},
@@ -81,13 +83,13 @@ def _log_metrics(done: Backtest) -> None:
     import mlflow
 
     for step, at in enumerate(done.measured):
-        for predictor, estimates in at.estimates.items():
+        for predictor in at.estimates:
             prefix = "" if predictor == MODEL else f"{predictor}."
-            for name, e in estimates.items():
+            for name, e in at.measured(predictor).items():
                 ends = {f"{prefix}{name}": e.value}
                 ends |= {f"{name}_low": e.low, f"{name}_high": e.high} if predictor == MODEL else {}
                 mlflow.log_metrics({key: value for key, value in ends.items() if np.isfinite(value)}, step=step)
-    for name, e in done.pooled[MODEL].items():
+    for name, e in {**done.pooled[MODEL], **done.interval}.items():
         ends = {f"pooled.{name}": e.value, f"pooled.{name}_low": e.low, f"pooled.{name}_high": e.high}
         mlflow.log_metrics({key: value for key, value in ends.items() if np.isfinite(value)})
 

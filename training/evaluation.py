@@ -133,16 +133,16 @@ def evaluate(
     if task.kind == "probability" and len(np.unique(actual)) < 2:  # noqa: PLR2004
         found = f"only label {actual[0]:g}" if len(actual) else "no rows"
         raise GateFailed(f"classes at the test cutoff of {task.name}", needed="2", found=found)
-    predictions = predict_all(task, model, train, test)
-    baselines = baselines_for(task.kind, horizon_days=model.horizon_days, columns=test.features)
-    must_win = {baseline.name: baseline.is_single_feature for baseline in baselines}
     figures = model.figures(test.matrix)
+    baselines = baselines_for(task.kind, horizon_days=model.horizon_days, columns=test.features)
+    predictions = predict_all(figures, baselines, train, test)
+    must_win = {baseline.name: baseline.is_single_feature for baseline in baselines}
     unmeasured = reigning and _unmeasured(reigning, model, test)
     if reigning and not unmeasured:
         predictions[CHAMPION] = reigning.score(test.frame[list(reigning.features)].to_numpy(dtype=np.float32))
         must_win[CHAMPION] = True
     estimates = estimate_all(task.kind, actual, predictions, draws=DRAWS, seed=seed)
-    interval = _measure_beside(actual, figures, seed=seed)
+    interval = measure_beside(actual, figures, seed=seed)
     groups = measure_groups(task.kind, test.frame, actual, predictions[MODEL], figures.interval, draws=DRAWS, seed=seed)
     by_chance = calibration_by_chance(predictions[MODEL], seed=seed) if task.kind == "probability" else None
     obstacles = (
@@ -169,10 +169,28 @@ def evaluate(
     )
 
 
-def predict_all(task: Task, model: TaskModel, train: TrainingSet, test: TrainingSet) -> dict[str, NDArray[np.float64]]:
-    """Return what the model, and every baseline fitted on the training rows, say of the test rows."""
-    baselines = baselines_for(task.kind, horizon_days=model.horizon_days, columns=test.features)
-    return {MODEL: model.score(test.matrix)} | {b.name: _baseline_scores(b, train, test) for b in baselines}
+def predict_all(
+    figures: Figures, baselines: Sequence[Baseline], train: TrainingSet, test: TrainingSet
+) -> dict[str, NDArray[np.float64]]:
+    """Return what the model said, and what every baseline fitted on the training rows says, of the test rows."""
+    return {MODEL: figures.score} | {b.name: b.fit(train.frame, train.label)(test.frame) for b in baselines}
+
+
+def measure_beside(
+    actual: NDArray[np.float64], figures: Figures, *, seed: int, clusters: Sequence[object] | None = None
+) -> dict[str, Estimate]:
+    """Measure what a model says beside its score, of probabilities nothing: the interval, and of amounts the means.
+
+    `clusters` is as for `estimate_all`.
+    """
+    if figures.interval is None:
+        return {}
+    measured = estimate_interval(actual, figures.interval, draws=DRAWS, seed=seed, clusters=clusters)
+    if figures.mean is None:
+        return measured
+    means = {MODEL: figures.mean}
+    of_mean = estimate_all("amount", actual, means, draws=DRAWS, seed=seed, clusters=clusters)[MODEL]
+    return measured | {MEAN_TOTAL: of_mean["total_ratio"], "mean_rmse": of_mean["rmse"]}
 
 
 def _uncovered(interval: Mapping[str, Estimate]) -> str | None:
@@ -188,17 +206,6 @@ def _uncovered(interval: Mapping[str, Estimate]) -> str | None:
         f"its 80 % interval covers {wrong.value:.0%} (95 % {wrong.low:.0%} to {wrong.high:.0%}), "
         f"{least:.0%} to {most:.0%} is accepted"
     )
-
-
-def _measure_beside(actual: NDArray[np.float64], figures: Figures, *, seed: int) -> dict[str, Estimate]:
-    """Measure what a model says beside its score: the interval, and how the means of amounts do in sum."""
-    if figures.interval is None:
-        return {}
-    measured = estimate_interval(actual, figures.interval, draws=DRAWS, seed=seed)
-    if figures.mean is None:
-        return measured
-    of_mean = estimate_all("amount", actual, {MODEL: figures.mean}, draws=DRAWS, seed=seed)[MODEL]
-    return measured | {MEAN_TOTAL: of_mean["total_ratio"], "mean_rmse": of_mean["rmse"]}
 
 
 def _wrong_in_total(measured: Mapping[str, Estimate]) -> str | None:
@@ -228,10 +235,6 @@ def _growth(model: TaskModel, figures: Figures, actual: NDArray[np.float64], *, 
     if model.potential is None or figures.spend_so_far is None:
         return None
     return measure_growth(model.potential, figures.spend_so_far, actual, figures.score, draws=DRAWS, seed=seed)
-
-
-def _baseline_scores(baseline: Baseline, train: TrainingSet, test: TrainingSet) -> NDArray[np.float64]:
-    return baseline.fit(train.frame, train.label)(test.frame)
 
 
 def _deciles(task: Task, actual: NDArray[np.float64], predicted: NDArray[np.float64], *, seed: int) -> pd.DataFrame:

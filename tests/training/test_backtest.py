@@ -12,12 +12,13 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from facts.errors import GateFailed
+from scoring.parts import SWANSON, Figures
 from tests.builders import EPOCH, at
-from training.backtest import AtCutoff, Backtest, pool, rolling_splits
+from training.backtest import AtCutoff, Backtest, pool, pool_beside, rolling_splits
 from training.dataset import TrainingSet
-from training.evaluation import DRAWS, MODEL
+from training.evaluation import DRAWS, MEAN_TOTAL, MODEL, measure_beside
 from training.learning_curve import SHARES, LearningCurve, Point, customer_order, last_cutoffs, of_customers
-from training.metrics import METRICS, Estimate, estimate_all
+from training.metrics import COVERAGE, INTERVAL_METRICS, METRICS, WIDTH, Estimate, estimate_all
 from training.plan import Plan
 from training.splits import split
 from training.tasks import TASKS, Horizon
@@ -75,10 +76,36 @@ def _measured(cutoff, *, seed, rows=60):
         actual=actual,
         predictions=predictions,
         estimates=estimate_all("probability", actual, predictions, draws=20, seed=1),
+        figures=Figures(score=good),
+        interval={},
+    )
+
+
+def _amounts(measured, *, seed):
+    """The same customers, spending what a model with true quantiles knows no more of than how much it spreads."""
+    chance = np.random.default_rng(seed)
+    scale = chance.uniform(1, 9, len(measured.actual))
+    quantiles = scale[:, None] * -np.log([0.9, 0.5, 0.1])
+    actual, figures = chance.exponential(scale), Figures(score=scale, interval=quantiles, mean=quantiles @ SWANSON)
+    return replace(
+        measured,
+        plan=replace(measured.plan, task=TASKS["clv"]),
+        actual=actual,
+        predictions={MODEL: scale, "recency_alone": scale[::-1]},
+        estimates=estimate_all("amount", actual, {MODEL: scale, "recency_alone": scale[::-1]}, draws=20, seed=1),
+        figures=figures,
+        interval=measure_beside(actual, figures, seed=1),
     )
 
 
 MEASURED = [_measured(cutoff, seed=seed) for seed, cutoff in enumerate(WEEKLY[-3:])]
+AMOUNTS = [_amounts(measured, seed=seed) for seed, measured in enumerate(MEASURED)]
+
+
+def _backtest(measured):
+    pooled, advantages = pool(measured)
+    interval = pool_beside(measured)
+    return Backtest(measured=tuple(measured), pooled=pooled, advantages=advantages, interval=interval, skipped=())
 
 
 def test_the_pooled_estimate_is_the_metric_of_all_rows_together():
@@ -109,13 +136,43 @@ def test_a_customer_at_every_cutoff_is_drawn_with_all_of_them():
 
 
 def test_the_spread_is_over_cutoffs():
-    pooled, advantages = pool(MEASURED)
-    done = Backtest(measured=tuple(MEASURED), pooled=pooled, advantages=advantages, skipped=())
+    done = _backtest(MEASURED)
     values = [at.estimates[MODEL]["auc"].value for at in MEASURED]
     row = done.spread().loc["auc"]
     expected = [np.mean(values), np.std(values, ddof=1), min(values), max(values)]
     assert row.tolist() == pytest.approx(expected)
     assert len(done.table()) == len(MEASURED) * 2 * len(METRICS["probability"])
+
+
+class TestIntervals:
+    def test_together_they_are_measured_on_all_rows(self):
+        together = pool_beside(AMOUNTS)
+        assert list(together) == [*INTERVAL_METRICS, MEAN_TOTAL, "mean_rmse"]
+        for name in INTERVAL_METRICS:  # cutoffs of as many rows: the mean of means
+            assert together[name].value == pytest.approx(np.mean([at.interval[name].value for at in AMOUNTS]))
+        spent = np.concatenate([at.actual for at in AMOUNTS]).sum()
+        said = np.concatenate([at.figures.mean for at in AMOUNTS]).sum()
+        assert together[MEAN_TOTAL].value == pytest.approx(said / spent)
+
+    def test_a_customer_is_drawn_with_all_cutoffs(self):
+        once, thrice = pool_beside(AMOUNTS[:1]), pool_beside(AMOUNTS[:1] * 3)
+        for name in (COVERAGE, WIDTH, MEAN_TOTAL):
+            told, again = once[name], thrice[name]
+            assert (again.value, again.low, again.high) == pytest.approx((told.value, told.low, told.high), rel=0.05)
+
+    def test_days_have_no_mean_and_probabilities_nothing(self):
+        days = [replace(at, figures=replace(at.figures, mean=None)) for at in AMOUNTS]
+        assert list(pool_beside(days)) == list(INTERVAL_METRICS)
+        assert pool_beside(MEASURED) == {}
+
+    def test_the_table_and_the_spread_have_them_of_the_model_only(self):
+        done = _backtest(AMOUNTS)
+        table = done.table()
+        covered = table[table["metric"] == COVERAGE]
+        assert covered["predictor"].tolist() == [MODEL] * len(AMOUNTS)
+        assert covered["value"].tolist() == [at.interval[COVERAGE].value for at in AMOUNTS]
+        assert done.spread().loc[COVERAGE, "mean"] == pytest.approx(covered["value"].mean())
+        assert COVERAGE not in done.spread("recency_alone").index
 
 
 class TestFewerRows:

@@ -16,12 +16,19 @@ from training import tracking
 from training.backtest_run import EXPERIMENT
 from training.pipeline import read_versions
 
-EVALUATE = ("evaluate", "repurchase", "--cutoffs", "2", "--horizon-days", "7", "--trials", "0", "--learning-curve")
+TWO = ("--cutoffs", "2", "--horizon-days", "7", "--trials", "0")
+EVALUATE = ("evaluate", "repurchase", *TWO, "--learning-curve")
+HOLD = "Do its intervals hold, cutoff by cutoff"
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
-    return home_on(clockwork_lake(tmp_path_factory.mktemp("clockwork")), tmp_path_factory.mktemp("evaluated"))
+def lake(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return clockwork_lake(tmp_path_factory.mktemp("clockwork"))
+
+
+@pytest.fixture(scope="module")
+def home(lake: Path, tmp_path_factory: pytest.TempPathFactory) -> Home:
+    return home_on(lake, tmp_path_factory.mktemp("evaluated"))
 
 
 @pytest.fixture(scope="module")
@@ -64,8 +71,31 @@ def test_it_says_which_search_and_whether_more_data_would_help(ran):
     said = " ".join(ran.out.split())
     assert "each cutoff's search: no search: defaults" in said
     assert "The model from cutoff to cutoff" in said
+    assert HOLD not in said  # a probability has none
     for what in ("customers", "cutoffs"):
         assert f"more {what}" in said
+
+
+@pytest.mark.parametrize(
+    ("task", "metrics"), [("clv", {"coverage_80", "width_80", "mean_total_ratio"}), ("next_order", {"coverage_80"})]
+)
+def test_intervals_are_measured_at_every_cutoff_and_together(lake, tmp_path, task, metrics):
+    home = home_on(lake, tmp_path)
+    ran = regulars("evaluate", task, *TWO, home=home)
+    assert ran.code == 0, ran.err
+    assert HOLD in " ".join(ran.out.split())
+    assert "all together" in ran.out
+    with tracking.tracked(home) as client:
+        (run,) = client.search_runs([client.get_experiment_by_name(EXPERIMENT).experiment_id])
+        histories = {name: client.get_metric_history(run.info.run_id, name) for name in metrics}
+        report = json.loads(Path(client.download_artifacts(run.info.run_id, "report.json", str(tmp_path))).read_text())
+    for name, history in histories.items():
+        measured = [done["interval"][name]["value"] for done in report["cutoffs"]]
+        assert [(point.step, point.value) for point in history] == list(enumerate(measured))
+        together = report["pooled_interval"][name]
+        assert together["value"] == run.data.metrics[f"pooled.{name}"]
+        assert together["low"] <= together["value"] <= together["high"]
+    assert ("mean_total_ratio" in report["pooled_interval"]) is (task == "clv")
 
 
 @pytest.mark.usefixtures("ran")

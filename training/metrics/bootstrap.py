@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from itertools import chain
 
 import numpy as np
@@ -45,11 +44,17 @@ def bootstrap_weights(row_count: int, *, draws: int, seed: int) -> NDArray[np.fl
     return np.concatenate([np.empty((0, row_count), np.float32), *bootstrap_blocks(row_count, draws=draws, seed=seed)])
 
 
-def bootstrap_blocks(row_count: int, *, draws: int, seed: int) -> Iterator[NDArray[np.float32]]:
+def bootstrap_blocks(
+    row_count: int, *, draws: int, seed: int, clusters: Sequence[object] | None = None
+) -> Iterator[NDArray[np.float32]]:
     """Yield the rows of `bootstrap_weights` in blocks, so that memory does not grow with the number of draws.
 
     With up to two million rows an estimate holds less than 200 MB for its resamples; beyond, a single draw holds more.
+    Where `clusters` names whose each row is, whole clusters are drawn, and a draw sums to as many rows as they have.
     """
+    if clusters is not None:
+        yield from _cluster_blocks(clusters, row_count, draws=draws, seed=seed)
+        return
     generator = np.random.default_rng(seed)
     block = max(1, BLOCK_CELLS // max(1, row_count))
     for start in range(0, draws, block):
@@ -139,8 +144,7 @@ def _replicates(
     pairs = [comparable(actual, predicted) for predicted in predictions.values()]
     row_count = np.size(actual)
     sample = np.ones((1, row_count), np.float32)
-    drawn = bootstrap_blocks if clusters is None else partial(_cluster_blocks, clusters)
-    blocks = chain([sample], drawn(row_count, draws=draws, seed=seed))
+    blocks = chain([sample], bootstrap_blocks(row_count, draws=draws, seed=seed, clusters=clusters))
     return np.concatenate(
         [[[metric.compute(*pair, weights) for metric in metrics] for pair in pairs] for weights in blocks], axis=2
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,15 +31,21 @@ def pinball_loss(actual: Floats, quantiles: Floats) -> float:
     return float(_losses(actual, quantiles).mean())
 
 
-def estimate_interval(actual: Floats, quantiles: Floats, *, draws: int, seed: int) -> dict[str, Estimate]:
-    """Measure (rows, 3) quantiles, each of `INTERVAL_METRICS` with its bootstrap interval over the rows."""
+def estimate_interval(
+    actual: Floats, quantiles: Floats, *, draws: int, seed: int, clusters: Sequence[object] | None = None
+) -> dict[str, Estimate]:
+    """Measure (rows, 3) quantiles, each of `INTERVAL_METRICS` with its bootstrap interval over the rows.
+
+    `clusters` is as for `estimate_all`.
+    """
     low, _, high = quantiles.T
     below, above = actual < low, actual > high
     inside = (low < actual) & (actual < high)
     losses = _losses(actual, quantiles)
     cells = np.stack([~(below | above), inside, below, above, high - low, losses], axis=1).astype(float)
-    blocks = [weights @ cells / len(actual) for weights in bootstrap_blocks(len(actual), draws=draws, seed=seed)]
-    replicates = np.concatenate([cells.mean(axis=0, keepdims=True), *blocks])
+    drawn = bootstrap_blocks(len(actual), draws=draws, seed=seed, clusters=clusters)
+    means = [weights @ cells / weights.sum(axis=1, keepdims=True, dtype=float) for weights in drawn]
+    replicates = np.concatenate([cells.mean(axis=0, keepdims=True), *means])
     return {name: summary(column) for name, column in zip(INTERVAL_METRICS, replicates.T, strict=True)}
 
 

@@ -21,6 +21,25 @@ def test_by_hand():
     assert list(found) == list(INTERVAL_METRICS)
 
 
+@pytest.mark.parametrize("copies", [1, 4])
+def test_rows_that_repeat_their_cluster_tell_nothing_more(copies):
+    alone = estimate_interval(ACTUAL, QUANTILES, draws=50, seed=7)
+    actual, quantiles = np.repeat(ACTUAL, copies), np.repeat(QUANTILES, copies, axis=0)
+    whose = np.repeat(np.arange(len(ACTUAL)), copies).tolist()
+    together = estimate_interval(actual, quantiles, draws=50, seed=7, clusters=whose)
+    for name, found in together.items():
+        told = alone[name]
+        assert (found.value, found.low, found.high) == pytest.approx((told.value, told.low, told.high))
+
+
+def test_a_draw_of_large_clusters_is_no_wider_and_covers_no_more():
+    quantiles = np.tile([2.0, 3.0, 4.0], (7, 1))
+    whose = [0, 1, 2, 2, 2, 2, 2]
+    found = estimate_interval(np.full(7, 3.0), quantiles, draws=50, seed=7, clusters=whose)
+    for name, meant in ((COVERAGE, 1), ("below_p10", 0), ("width_80", 2)):
+        assert (found[name].value, found[name].low, found[name].high) == pytest.approx((meant, meant, meant))
+
+
 def test_the_true_quantiles_cover_four_fifths_and_lose_least():
     random = np.random.default_rng(1)
     actual = random.normal(size=20_000)
