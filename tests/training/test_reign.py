@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 
 import mlflow
 import pytest
@@ -172,6 +173,26 @@ def test_a_history_of_before_rollbacks_were_marked_reads(home):
         client.set_registered_model_alias(NAME, ALIAS, "2")
     assert [held.version for held in reign.reigns(home, "churn")] == ["1", "2"]
     assert back(home) == ("2", "1")
+
+
+def _open_store(home, barrier, found):
+    barrier.wait(60)
+    with tracking.tracked(home) as client:
+        found.put(client.create_experiment(multiprocessing.current_process().name))
+
+
+def test_processes_that_make_the_store_at_once_share_it(tmp_path):
+    home, context = Home(tmp_path / "home"), multiprocessing.get_context("spawn")
+    barrier, found = context.Barrier(2), context.Queue()
+    processes = [context.Process(target=_open_store, args=(home, barrier, found)) for _ in range(2)]
+    for process in processes:
+        process.start()
+    assert len({found.get(timeout=90) for _ in processes}) == 2
+    for process in processes:
+        process.join(60)
+    assert [process.exitcode for process in processes] == [0, 0]
+    with tracking.tracked(home) as client:
+        assert len(client.search_experiments()) == 3  # MLflow's own beside them
 
 
 def test_a_home_without_models_has_no_history_and_stays_so(tmp_path):
