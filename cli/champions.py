@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 
 from cli import show
 from facts.home import Home
-from facts.lake import Lake
 
 
 def promote(home: Home, task_name: str, version: str, *, reason: str) -> None:
@@ -19,7 +18,7 @@ def promote(home: Home, task_name: str, version: str, *, reason: str) -> None:
 
 
 def rollback(home: Home, task_name: str, *, reason: str) -> None:
-    """Make the version champion again that was before."""
+    """Make the version champion again that was before; the one left is not rolled back to."""
     from training import reign
     from training.tasks import task
 
@@ -28,14 +27,13 @@ def rollback(home: Home, task_name: str, *, reason: str) -> None:
 
 
 def history(home: Home, task_name: str | None) -> None:
-    """Print what was champion when, in the shop's time."""
+    """Print what was champion when."""
     from training import reign
     from training.tasks import TASKS, task
 
     names = list(TASKS) if task_name is None else [task(task_name).name]
-    zone = Lake(home.lake).shop().timezone
     rows = [
-        (f"regulars-{name}/{held.version}", _local(held.since, zone), _local(held.until, zone), held.by, held.reason)
+        (f"regulars-{name}/{held.version}", _told(held.since), _told(held.until), held.by, held.reason)
         for name in names
         for held in reign.reigns(home, name)
     ]
@@ -54,7 +52,5 @@ def _say(task_name: str, *, before: str | None, now: str) -> None:
     show.console.print(f"{name}/{now} is champion{instead}; start the service again", highlight=False)
 
 
-def _local(instant: datetime | None, zone: str) -> str:
-    from zoneinfo import ZoneInfo
-
-    return f"{instant.astimezone(ZoneInfo(zone)):%Y-%m-%d %H:%M}" if instant else "now"
+def _told(instant: datetime | None) -> str:
+    return f"{instant.astimezone(UTC):%Y-%m-%d %H:%M} UTC" if instant else "now"

@@ -186,7 +186,7 @@ def rollback(
     *,
     reason: Annotated[str, typer.Option(help="Why; it is written on the version.")],
 ) -> None:
-    """Make the version champion again that was before the present one."""
+    """Make the version champion again that was before the present one; once more, the one before that."""
     from cli import champions
 
     champions.rollback(Home.from_environment(), task, reason=reason)

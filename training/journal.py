@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import fcntl
+import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Literal
 
 from facts.errors import DamagedFile
 
@@ -35,6 +36,18 @@ class Journal:
             yield
         finally:
             lock.release()
+
+    @contextmanager
+    def turn(self, name: str, *, who: Literal["one alone", "several"]) -> Iterator[None]:
+        """Wait while a process of this machine searches a study alone, or, to be alone, while any does; then hold it.
+
+        The lock is the kernel's on one byte of a file, a byte for each study: it ends with its process, and searches of
+        other studies do not wait. It says nothing to threads of one process.
+        """
+        mode = fcntl.LOCK_EX if who == "one alone" else fcntl.LOCK_SH
+        with self.path.with_suffix(".turns").open("a+b") as file:
+            fcntl.lockf(file, mode, 1, int.from_bytes(hashlib.sha256(name.encode()).digest()[:7]))
+            yield
 
 
 def open_study(journal: Path, name: str, *, direction: str) -> optuna.Study:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from facts.errors import RegularsError
 
@@ -65,6 +65,11 @@ class PostgresStudies:
             connection.execute("SET LOCAL lock_timeout = '60s'")
             connection.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [name])
             yield
+
+    @contextmanager
+    def turn(self, name: str, *, who: Literal["one alone", "several"]) -> Iterator[None]:  # noqa: ARG002 - any may
+        """Let any number search at once: none of them does so alone."""
+        yield
 
     def _backend(self) -> optuna.storages.RDBStorage:
         import optuna

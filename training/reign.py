@@ -1,6 +1,7 @@
 """Which version was champion when: the alias `champion` is moved here, and every move is written on the versions.
 
-A version carries its reigns as a tag, so the history can be read on MLflow's pages and by `regulars champions`.
+A version carries its reigns as a tag, so the history can be read on MLflow's pages and by `regulars champions`. What a
+rollback goes back to is worked out from it: a rollback undoes the last move that was none.
 """
 
 from __future__ import annotations
@@ -8,11 +9,12 @@ from __future__ import annotations
 import getpass
 import json
 import os
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from facts.errors import NotYet, UnknownName
+from facts.errors import NotYet, RegularsError, UnknownName
 from facts.home import Home
 from scoring.registry import ALIAS, champion_version
 from training import tracking
@@ -23,6 +25,25 @@ if TYPE_CHECKING:
 
 TAG = "reigns"
 BY_GATE = "the gate"
+_BY_HAND = ", by hand"
+_BY_ROLLBACK = ", rollback by hand"
+
+
+class NoneBefore(RegularsError):  # noqa: N818 - reads as the sentence it prints
+    """There is no champion to roll back to."""
+
+    def __init__(self, task: str, present: str) -> None:
+        super().__init__(
+            f"there is no champion of {task} before regulars-{task}/{present} to roll back to; "
+            "`regulars promote` decides which version is champion"
+        )
+
+
+class ReasonMissing(RegularsError):  # noqa: N818
+    """A move by hand without a word on why."""
+
+    def __init__(self) -> None:
+        super().__init__("the reason is empty; say with --reason why, it is written on the version")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +85,8 @@ def has_reigned(version: ModelVersion) -> bool:
 
 def reigns(home: Home, task: str) -> list[Reign]:
     """Return every reign of a task's versions, in time order."""
+    if not home.has_tracking:  # opening it would make an empty registry
+        return []
     with tracking.tracked(home) as client:
         return _all_reigns(client, f"regulars-{task}")
 
@@ -73,33 +96,45 @@ def promote(home: Home, task: str, version: str, *, reason: str) -> str | None:
 
     Raises
     ------
+    ReasonMissing
+        The reason is blank.
     UnknownName
         There is no such version.
     """
+    _require(reason)
     name, before = f"regulars-{task}", champion_version(home, task)
     with tracking.tracked(home) as client:
         known = _versions(client, name)
         if version not in known:
             raise UnknownName(f"version of {name}", version, known=sorted(known, key=int))
         if version != before:
-            crown(client, name, version, by=_by_hand(), reason=reason)
+            crown(client, name, version, by=f"{who()}{_BY_HAND}", reason=reason)
     return before
 
 
 def rollback(home: Home, task: str, *, reason: str) -> tuple[str, str]:
     """Make the version champion again that was before the present one; return the present one and that.
 
+    The present one can then no longer be rolled back to, so the next rollback goes one further back.
+
     Raises
     ------
+    ReasonMissing
+        The reason is blank.
     NotYet
-        No other version was ever champion.
+        There is no champion.
+    NoneBefore
+        None was before it, or all that were have been rolled back from.
     """
+    _require(reason)
     name, before = f"regulars-{task}", champion_version(home, task)
+    if before is None:
+        raise NotYet(f"champion of {task}", advice="`regulars promote` makes any version champion")
     with tracking.tracked(home) as client:
-        earlier = [reign.version for reign in _all_reigns(client, name) if reign.version != before]
-        if before is None or not earlier:
-            raise NotYet(f"earlier champion of {task}", advice="`regulars promote` makes any version champion")
-        crown(client, name, earlier[-1], by=_by_hand(), reason=reason)
+        earlier = _earlier(_all_reigns(client, name), before)
+        if not earlier:
+            raise NoneBefore(task, before)
+        crown(client, name, earlier[-1], by=f"{who()}{_BY_ROLLBACK}", reason=reason)
     return before, earlier[-1]
 
 
@@ -111,8 +146,29 @@ def who() -> str:
         return f"user {os.getuid()}"
 
 
-def _by_hand() -> str:
-    return f"{who()}, by hand"
+def _require(reason: str) -> None:
+    if not reason.strip():
+        raise ReasonMissing
+
+
+def _earlier(told: Sequence[Reign], present: str) -> list[str]:
+    """Return what can be rolled back to from the present champion, the last one last.
+
+    The alias counts: where it was moved and the move not written, it stands where it last stood, or after all.
+    """
+    standing: list[str] = []
+    for reign in told:
+        if reign.by.endswith(_BY_ROLLBACK):
+            standing = _before(standing, reign.version)
+        if standing[-1:] != [reign.version]:  # the one between may have been deleted
+            standing.append(reign.version)
+    return _before(standing, present)
+
+
+def _before(standing: list[str], version: str) -> list[str]:
+    """Return what came before the last time of a version; all where it has none."""
+    times = [place for place, held in enumerate(standing) if held == version]
+    return standing[: times[-1]] if times else standing
 
 
 def _versions(client: MlflowClient, name: str) -> dict[str, ModelVersion]:

@@ -93,8 +93,9 @@ def search(  # noqa: PLR0913 - what is searched, and with what
     if budget.trials:
         questions = Questions(first=_first(choices), suggest=lambda trial: _suggest(trial, choices), seed=seed)
         studies = means.studies(journal)
-        with studies.study(study_name, direction=direction) as study:
-            if means.workers == 1 and not means.storage:
+        who: Literal["one alone", "several"] = "one alone" if means.workers == 1 and not means.storage else "several"
+        with studies.study(study_name, direction=direction) as study, studies.turn(study_name, who=who):
+            if who == "one alone":
                 run_alone(study, questions, attempt, budget=budget, on_trial=on_trial)
             elif missing := max(0, budget.trials - len(trials_of(study, "COMPLETE"))):
                 handed = (task.name, _unnamed(data), splits, seed, means)

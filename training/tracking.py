@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import logging
 import os
@@ -58,7 +59,8 @@ def tracked(home: Home) -> Iterator[MlflowClient]:
     before = mlflow.get_tracking_uri()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # importing MLflow turned on those of its own libraries
-        _make_store(home)
+        if not home.has_tracking:
+            _make_store(home)
         mlflow.set_tracking_uri(home.tracking_uri)
         try:
             yield mlflow.MlflowClient()
@@ -215,16 +217,28 @@ def run_name(shop: str, horizon_days: int, *, at: datetime) -> str:
 
 def _make_store(home: Home) -> None:
     """Make MLflow's tables at first use, whole or not at all: it cannot open what it was stopped in making."""
-    if home.has_tracking:
-        return
     from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
-    partial = home.folder / ".mlflow.partial"
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
-    SqlAlchemyStore(f"sqlite:///{partial / 'mlflow.db'}", home.artifacts.as_uri()).engine.dispose()
-    (partial / "mlflow.db").replace(home.folder / "mlflow.db")
-    shutil.rmtree(partial)
+    with _alone_in(home.folder):
+        if home.has_tracking:  # another process made it meanwhile
+            return
+        partial = home.folder / ".mlflow.partial"
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir(parents=True)
+        SqlAlchemyStore(f"sqlite:///{partial / 'mlflow.db'}", home.artifacts.as_uri()).engine.dispose()
+        (partial / "mlflow.db").replace(home.folder / "mlflow.db")
+        shutil.rmtree(partial)
+
+
+@contextmanager
+def _alone_in(folder: Path) -> Iterator[None]:
+    """Hold the kernel's lock on a folder, which ends with its process."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
 
 
 def _requirements() -> list[str]:

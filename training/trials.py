@@ -69,6 +69,9 @@ class Studies(Protocol):
     def claim(self, name: str) -> AbstractContextManager[None]:
         """Hold a lock that one of the processes that search has at a time."""
 
+    def turn(self, name: str, *, who: Literal["one alone", "several"]) -> AbstractContextManager[None]:
+        """Hold the right to search a study: one process alone has it by itself, several beside each other."""
+
 
 def run_alone(
     study: optuna.Study,
@@ -78,7 +81,7 @@ def run_alone(
     budget: Budget,
     on_trial: Callable[[int], None],
 ) -> None:
-    """Run trials one after the other in this process."""
+    """Run trials one after the other in this process, while no other searches the study."""
     started = time.monotonic()
     done = len(trials_of(study, "COMPLETE"))
     on_trial(done)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import asdict
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from typer.core import TyperGroup
 from typer.main import get_command
 
 from cli.main import app
+from facts.home import PROJECT
 from tests.processes import cold
 from training.monitoring import Thresholds
 
@@ -23,6 +25,7 @@ def _commands(group: TyperGroup, *names: str) -> list[list[str]]:
 
 
 COMMANDS = _commands(get_command(app))
+README = (PROJECT / "README.md").read_text("utf-8")
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: " ".join(command) or "regulars")
@@ -47,6 +50,9 @@ def test_every_command_has_help(empty_home, command):
         (["train", "--trials", "-1"], "invalid value for '--trials': Input should be greater than or equal to 0"),
         (["train", "--trails", "3"], "no such option: --trails"),
         (["score"], "missing option '--output'; `"),
+        (["promote", "churn", "1", "--reason", ""], "the reason is empty; say with --reason why"),
+        (["rollback", "churn", "--reason", "  "], "the reason is empty; say with --reason why"),
+        (["rollback", "churn", "--reason", "worse"], "there is no champion of churn yet; `regulars promote`"),
         (["quarantine", "orders"], "got unexpected extra argument"),
         (["ingest", "table", "nofile.csv", "--mapping", "shopify"], "nofile.csv: there is no such file"),
         (["score", "--as-of", "soon", "--output", "x.parquet"], "'soon' is not an instant"),
@@ -66,6 +72,16 @@ def test_bad_input_is_one_sentence(run_regulars, empty_home, command, said):
     assert said in sentence
     assert "Traceback" not in ran.err + ran.out
     assert not Path("scores.parquet").exists()
+
+
+@pytest.mark.parametrize("command", [command for command in COMMANDS if command], ids=" ".join)
+def test_the_readmes_table_names_what_a_command_must_have(command):
+    found = get_command(app)
+    for name in command:
+        found = found.commands[name]
+    needed = [option.opts[0] for option in found.params if option.required and option.opts[0].startswith("--")]
+    named = re.findall(rf"^\| .*?`({' '.join(command)}\b[^`]*)`.*? \|", README, re.MULTILINE)
+    assert isinstance(found, TyperGroup) or any(all(option in row for option in needed) for row in named), needed
 
 
 def test_the_thresholds_on_the_command_line_are_those_of_the_room():

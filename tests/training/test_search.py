@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import subprocess
 import sys
 import time
@@ -17,7 +18,7 @@ from tests.builders import EPOCH, at
 from training.dataset import TrainingSet
 from training.fitting import Recipe, fit
 from training.journal import open_study
-from training.means import Means
+from training.means import Means, core_count
 from training.search import search
 from training.splits import split
 from training.tasks import TASKS
@@ -52,9 +53,11 @@ def _data(task) -> TrainingSet:
     return TrainingSet(frame, tuple("abcd"))
 
 
-def _search(task, data, journal, *, trials, on_trial=lambda _done: None, timeout=60.0):
-    budget = Budget(trials=trials, timeout_seconds=timeout)
-    return search(task, data, SPLITS, budget=budget, seed=3, journal=journal, study_name="s", on_trial=on_trial)
+def _search(task, data, journal, *, trials, on_trial=lambda _done: None, timeout=60.0, means=None):
+    return search(
+        task, data, SPLITS, budget=Budget(trials=trials, timeout_seconds=timeout), seed=3, journal=journal,
+        study_name="s", means=means, on_trial=on_trial,
+    )  # fmt: skip
 
 
 def test_a_stopped_search_ends_like_one_that_ran_through(task, data, tmp_path):
@@ -98,6 +101,48 @@ def test_the_lock_of_a_killed_search_is_free(tmp_path):
     started = time.monotonic()
     open_study(journal, "s", direction="minimize")
     assert time.monotonic() - started < 20  # Optuna's own lock waits for thirty seconds
+
+
+TOGETHER = 6
+
+
+def _search_at_once(journal, workers, barrier, found):
+    task = TASKS["repurchase"]
+    data = _data(task)
+    barrier.wait(60)
+    found.put(_search(task, data, journal, trials=TOGETHER, means=Means(workers=workers)).trials)
+
+
+def _searched_at_once(journal, *workers):
+    """Return the trials that each of several processes, begun at one time, found at its end."""
+    context = multiprocessing.get_context("spawn")
+    barrier, found = context.Barrier(len(workers)), context.Queue()
+    processes = [context.Process(target=_search_at_once, args=(journal, count, barrier, found)) for count in workers]
+    for process in processes:
+        process.start()
+    tables = [found.get(timeout=180) for _ in processes]
+    for process in processes:
+        process.join(60)
+    return tables
+
+
+def _states(journal):
+    return [trial.state.name for trial in open_study(journal, "s", direction="minimize").trials]
+
+
+def test_two_that_search_at_once_end_like_one(tmp_path):
+    task = TASKS["repurchase"]
+    whole = _search(task, _data(task), tmp_path / "whole.journal", trials=TOGETHER)
+    for trials in _searched_at_once(tmp_path / "j.journal", 1, 1):
+        pd.testing.assert_frame_equal(trials, whole.trials)
+    assert _states(tmp_path / "j.journal") == ["COMPLETE"] * TOGETHER
+
+
+@pytest.mark.skipif(core_count() < 2, reason="two workers need two cores")
+def test_one_alone_beside_one_with_workers_keeps_the_budget(tmp_path):
+    one, two = _searched_at_once(tmp_path / "j.journal", 1, 2)
+    assert _states(tmp_path / "j.journal") == ["COMPLETE"] * TOGETHER
+    pd.testing.assert_frame_equal(one, two)
 
 
 @pytest.mark.parametrize("name", ["junk", "line", "other"])

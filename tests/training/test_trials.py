@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import time
 from pathlib import Path
+from queue import Empty
 
 import optuna
 import pytest
@@ -151,6 +152,44 @@ def _hold(studies, name, queue):
         started = time.monotonic()
         time.sleep(0.3)
         queue.put((started, time.monotonic()))
+
+
+@pytest.mark.parametrize(
+    ("held", "asked", "study", "waits"),
+    [
+        ("one alone", "one alone", "s", True),
+        ("one alone", "several", "s", True),
+        ("several", "one alone", "s", True),
+        ("several", "several", "s", False),
+        ("one alone", "one alone", "another", False),
+    ],
+)
+def test_who_waits_for_whom_until_it_is_killed(tmp_path, held, asked, study, waits):
+    context = multiprocessing.get_context("spawn")
+    queue = context.Queue()
+    holder, other = (
+        context.Process(target=_take_turn, args=(tmp_path / "s.journal", name, who, queue))
+        for name, who in (("s", held), (study, asked))
+    )
+    holder.start()
+    assert [queue.get(timeout=60) for _ in range(2)] == ["asks", ("s", held)]
+    other.start()
+    assert queue.get(timeout=60) == "asks"
+    if waits:
+        with pytest.raises(Empty):
+            queue.get(timeout=1)
+        holder.kill()
+    assert queue.get(timeout=60) == (study, asked)
+    for process in (holder, other):
+        process.kill()
+        process.join()
+
+
+def _take_turn(journal, name, who, queue):
+    queue.put("asks")
+    with Journal(journal).turn(name, who=who):
+        queue.put((name, who))
+        time.sleep(600)
 
 
 def test_a_journal_and_its_lock_lie_side_by_side(tmp_path):
