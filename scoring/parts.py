@@ -83,16 +83,25 @@ class Windows:
 
     def whole(self, matrix: Rows) -> Rows:
         """Return the rows as whole windows would have them, the days on record as missing."""
-        known = np.maximum(matrix[:, [self.record]], 1.0)
-        stretched = matrix.copy()
-        if self.columns:
-            whole, over = np.asarray(self.window_days, np.float32), np.asarray(self.over_days, np.float32)
-            # Where the days are not known, fmin takes the window, and nothing is stretched.
-            stretch = whole / np.fmin(whole, known)
-            squeeze = np.where(over > 0, over / np.fmin(np.fmax(over, 1.0), known), 1.0)
-            stretched[:, list(self.columns)] *= (stretch / squeeze).astype(np.float32)
+        known = np.maximum(matrix[:, self.record], 1.0)
+        if (known == known[:1]).all():  # rows of one cutoff, as a rule
+            stretched = matrix * self._factors(known[:1], matrix.shape[1])
+        else:
+            values, place = np.unique(known, return_inverse=True)
+            stretched = matrix * self._factors(values, matrix.shape[1])[place]
         stretched[:, self.record] = np.nan
         return stretched
+
+    def _factors(self, known: Rows, width: int) -> Rows:
+        """Return (values, width) by what each column is multiplied where so many days are on record."""
+        factors = np.ones((len(known), width), np.float32)
+        if self.columns:
+            days, whole, over = known[:, None], *(np.asarray(w, np.float32) for w in (self.window_days, self.over_days))
+            # Where the days are not known, fmin takes the window, and nothing is stretched.
+            stretch = whole / np.fmin(whole, days)
+            squeeze = np.where(over > 0, over / np.fmin(np.fmax(over, 1.0), days), 1.0)
+            factors[:, list(self.columns)] = (stretch / squeeze).astype(np.float32)
+        return factors
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
