@@ -113,7 +113,9 @@ class TaskModel:
         score = np.clip(self.calibration.apply(raw), 0.0, self._most)
         if interval is None:
             return Figures(score=score)
-        mean = interval @ SWANSON
+        mean = sum(
+            share * interval[:, place] for place, share in enumerate(SWANSON)
+        )  # one row as in a crowd, to the bit
         score = (1 - MEAN_IN_AMOUNT) * score + MEAN_IN_AMOUNT * mean
         found = Figures(score=score, interval=interval, mean=mean)
         if self.potential is None:

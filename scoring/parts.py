@@ -26,7 +26,7 @@ Floats: TypeAlias = NDArray[np.float64]
 Rows: TypeAlias = NDArray[np.float32]
 
 QUANTILES, QUANTILE_NAMES = (0.1, 0.5, 0.9), ("p10", "p50", "p90")
-SWANSON = np.array([0.3, 0.4, 0.3])  # of p10, p50 and p90 to their mean
+SWANSON = (0.3, 0.4, 0.3)  # of p10, p50 and p90 to their mean
 MEAN_IN_AMOUNT = 0.05  # where most spend nothing, what is least wrong is nothing: a little of the mean orders them
 INVERSE: Mapping[Link, Callable[[Floats], Floats]] = {
     "identity": lambda x: x,

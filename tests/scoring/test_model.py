@@ -138,6 +138,12 @@ class TestAnInterval:
         assert [*waiting.figures(rows).named("days")] == ["days", "p10", "p50", "p90"]
         assert [*model.figures(rows).named("probability")] == ["probability"]
 
+    def test_one_row_is_told_as_in_a_crowd(self, spending, rows):
+        together = spending.figures(rows)
+        for row in range(20):
+            alone = spending.figures(rows[row : row + 1])
+            assert (alone.score[0], alone.mean[0]) == (together.score[row], together.mean[row])
+
     def test_figures_of_some_are_missing_for_the_others(self, spending, rows):
         asked = np.array([False, True, False, True])
         said = spending.figures(rows[:4][asked])

@@ -55,7 +55,9 @@ class HeldLog:
 
 def results(*customer_ids: str) -> list[CustomerResult]:
     churn = ProbabilityScore(probability=0.25, horizon_days=30, model="regulars-churn/1")
-    clv = AmountScore(amount=12.5, p10=3.0, p50=11.0, p90=30.0, currency="EUR", horizon_days=90, model="regulars-clv/1")
+    clv = AmountScore(
+        amount=12.5, mean=14.3, p10=3.0, p50=11.0, p90=30.0, currency="EUR", horizon_days=90, model="regulars-clv/1"
+    )
     return [CustomerResult(customer_id=c, status="ok", churn=churn, clv=clv, features_as_of=AT) for c in customer_ids]
 
 
