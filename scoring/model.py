@@ -113,9 +113,9 @@ class TaskModel:
         score = np.clip(self.calibration.apply(raw), 0.0, self._most)
         if interval is None:
             return Figures(score=score)
-        mean = sum(
-            share * interval[:, place] for place, share in enumerate(SWANSON)
-        )  # one row as in a crowd, to the bit
+        low, middle, high = interval.T
+        # Not a dot product: a row alone is what it is in a crowd, to the bit.
+        mean = SWANSON[0] * low + SWANSON[1] * middle + SWANSON[2] * high
         score = (1 - MEAN_IN_AMOUNT) * score + MEAN_IN_AMOUNT * mean
         found = Figures(score=score, interval=interval, mean=mean)
         if self.potential is None:
