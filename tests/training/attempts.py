@@ -62,6 +62,8 @@ def _is_first(path: Path) -> bool:
 if __name__ == "__main__":  # a parent that waits for its workers, to be killed by a test
     from training.workers import Workers
 
+    # Begun in the background of a shell without job control, it would inherit that interrupts are ignored.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     with Workers(2, prepare_sleep) as workers:
         for number in range(2):
             workers.give(number, 600.0)
