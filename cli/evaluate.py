@@ -113,7 +113,7 @@ def _print(done: Backtest, *, asked: int, zone: str) -> None:
 
 def _print_intervals(done: Backtest, *, zone: str) -> None:
     from cli import show
-    from training.evaluation import MEAN_TOTAL
+    from training.beside import MEAN_TOTAL
     from training.metrics import COVERAGE, WIDTH
 
     metrics = [name for name in (COVERAGE, WIDTH, MEAN_TOTAL) if name in done.interval]

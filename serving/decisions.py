@@ -21,6 +21,7 @@ from scoring.decision_log import (
     kept_days_from_environment,
     open_decision_log,
 )
+from serving.schema import AmountScore, ProbabilityScore
 
 if TYPE_CHECKING:
     from prometheus_client import Counter
@@ -173,6 +174,8 @@ def _decisions(told: _Told) -> list[Decision]:
             customer_id=customer_id,
             task=task,
             score=getattr(scored, model.kind),
+            interval=None if isinstance(scored, ProbabilityScore) else (scored.p10, scored.p50, scored.p90),
+            mean=scored.mean if isinstance(scored, AmountScore) else None,
             horizon_days=model.horizon_days,
             model=model.label,
             answered_at=told.answered_at,

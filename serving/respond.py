@@ -102,6 +102,9 @@ def _score(
         earliest, expected, latest = (_after(at, days, within=model.horizon_days) for days in (low, middle, high))
         return DaysScore(
             days=middle,
+            p10=low,
+            p50=middle,
+            p90=high,
             expected_at=expected,
             earliest_at=earliest,
             latest_at=latest,

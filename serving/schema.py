@@ -108,6 +108,9 @@ class DaysScore(BaseModel):
     days: float = Field(
         description="The median days from now to the next order; at the horizon: not within it, if ever", examples=[6.4]
     )
+    p10: float = Field(description="Of a tenth of such customers the order comes in fewer days", examples=[2.1])
+    p50: float = Field(description="The median again, as in every interval", examples=[6.4])
+    p90: float = Field(description="Of a tenth it comes in more days, or never", examples=[31.7])
     expected_at: datetime | None = Field(
         default=None,
         description="The median; absent where it lies beyond the horizon: an order within it is not to be expected",

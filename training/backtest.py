@@ -22,9 +22,10 @@ from facts.lake import Lake
 from features.snapshots import snapshot_cutoffs
 from scoring.parts import Figures
 from training.baselines import baselines_for
+from training.beside import measure_beside
 from training.dataset import TrainingSet, build_training_set
 from training.enough import usable_splits
-from training.evaluation import DRAWS, MODEL, measure_beside, predict_all
+from training.evaluation import DRAWS, MODEL, predict_all
 from training.final import learn
 from training.means import Means
 from training.metrics import METRICS, Estimate, estimate_all, paired_difference
@@ -242,7 +243,7 @@ def train_at(plan: Plan, data: TrainingSet, home: Home, *, means: Means, study: 
         predictions=predictions,
         estimates=estimate_all(plan.task.kind, test.label, predictions, draws=DRAWS, seed=plan.seed),
         figures=figures,
-        interval=measure_beside(test.label, figures, seed=plan.seed),
+        interval=measure_beside(test.label, figures, draws=DRAWS, seed=plan.seed),
     )
 
 
@@ -269,7 +270,7 @@ def pool_beside(measured: Sequence[AtCutoff]) -> dict[str, Estimate]:
         mean=_together([at.figures.mean for at in measured]),
     )
     actual = np.concatenate([at.actual for at in measured])
-    return measure_beside(actual, figures, seed=measured[0].plan.seed, clusters=_customers(measured))
+    return measure_beside(actual, figures, draws=DRAWS, seed=measured[0].plan.seed, clusters=_customers(measured))
 
 
 def _together(parts: Sequence[NDArray[np.float64] | None]) -> NDArray[np.float64] | None:

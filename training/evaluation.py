@@ -13,13 +13,12 @@ from facts.errors import GateFailed
 from scoring.model import TaskModel
 from scoring.parts import Figures
 from training.baselines import Baseline, baselines_for
+from training.beside import measure_beside, uncovered, wrong_in_total
 from training.dataset import TrainingSet
 from training.groups import GroupMeasure, measure_groups
 from training.largest import Largest, largest_of
 from training.metrics import (
     CALIBRATION_ERROR,
-    COVERAGE,
-    INSIDE,
     INTERVAL_PERCENTILES,
     METRICS,
     Estimate,
@@ -28,7 +27,6 @@ from training.metrics import (
     decile_means,
     decile_table,
     estimate_all,
-    estimate_interval,
     miscalibrated,
     paired_difference,
 )
@@ -37,25 +35,34 @@ from training.tasks import Task
 
 MODEL, CHAMPION = "model", "champion"
 DRAWS = 1000
-ACCEPTED_COVERAGE = (0.75, 0.85)
-MEAN_TOTAL, ACCEPTED_TOTAL = "mean_total_ratio", (0.75, 1.33)  # a season may do as much
+MARGIN = 0.02  # of the other's value: by so much a model may seem worse where noise does not tell
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
-    """The model held against one baseline: how much better it is by the gate's metric, and whether that passes."""
+    """The model held against one baseline: how much better it is by the gate's metric, and whether that passes.
+
+    `margin`, in the metric's units, is by how much a model that need not win may seem worse.
+    """
 
     baseline: str
     advantage: Estimate
     must_win: bool
+    margin: float = 0.0
 
     @property
     def holds(self) -> bool:
-        """Return whether the model wins beyond noise (single-feature baselines) or is not worse beyond noise."""
-        return self.advantage.low > 0 if self.must_win else self.advantage.high >= 0
+        """Return whether the model wins beyond noise (single-feature baselines, the champion), or else does not lose.
+
+        It loses where it is worse beyond noise, or by more than the margin, whatever the noise.
+        """
+        if self.must_win:
+            return self.advantage.low > 0
+        return self.advantage.high >= 0 and self.advantage.value >= -self.margin
 
     def __str__(self) -> str:
-        needed = "better beyond noise" if self.must_win else "not worse beyond noise"
+        at_most = f"not worse beyond noise, nor by more than {self.margin:.2g},"
+        needed = "better beyond noise" if self.must_win else at_most
         verdict = "holds" if self.holds else "fails"
         a = self.advantage
         return f"{needed} than {self.baseline}: {verdict} ({a.value:+.4g}, 95 % {a.low:+.4g} to {a.high:+.4g})"
@@ -142,14 +149,14 @@ def evaluate(
         predictions[CHAMPION] = reigning.score(test.frame[list(reigning.features)].to_numpy(dtype=np.float32))
         must_win[CHAMPION] = True
     estimates = estimate_all(task.kind, actual, predictions, draws=DRAWS, seed=seed)
-    interval = measure_beside(actual, figures, seed=seed)
+    interval = measure_beside(actual, figures, draws=DRAWS, seed=seed)
     groups = measure_groups(task.kind, test.frame, actual, predictions[MODEL], figures.interval, draws=DRAWS, seed=seed)
     by_chance = calibration_by_chance(predictions[MODEL], seed=seed) if task.kind == "probability" else None
     obstacles = (
         unmeasured,
         None if by_chance is None else miscalibrated(estimates[MODEL][CALIBRATION_ERROR].value, by_chance),
-        _uncovered(interval),
-        _wrong_in_total(interval),
+        uncovered(interval),
+        wrong_in_total(interval),
     )
     comparisons = _compare_all(task, actual, predictions, must_win, seed=seed)
     return Evaluation(
@@ -174,49 +181,6 @@ def predict_all(
 ) -> dict[str, NDArray[np.float64]]:
     """Return what the model said, and what every baseline fitted on the training rows says, of the test rows."""
     return {MODEL: figures.score} | {b.name: b.fit(train.frame, train.label)(test.frame) for b in baselines}
-
-
-def measure_beside(
-    actual: NDArray[np.float64], figures: Figures, *, seed: int, clusters: Sequence[object] | None = None
-) -> dict[str, Estimate]:
-    """Measure what a model says beside its score, of probabilities nothing: the interval, and of amounts the means.
-
-    `clusters` is as for `estimate_all`.
-    """
-    if figures.interval is None:
-        return {}
-    measured = estimate_interval(actual, figures.interval, draws=DRAWS, seed=seed, clusters=clusters)
-    if figures.mean is None:
-        return measured
-    means = {MODEL: figures.mean}
-    of_mean = estimate_all("amount", actual, means, draws=DRAWS, seed=seed, clusters=clusters)[MODEL]
-    return measured | {MEAN_TOTAL: of_mean["total_ratio"], "mean_rmse": of_mean["rmse"]}
-
-
-def _uncovered(interval: Mapping[str, Estimate]) -> str | None:
-    """Return why an interval cannot be taken at its word, None where it can."""
-    if COVERAGE not in interval:
-        return None
-    covered, inside, (least, most) = interval[COVERAGE], interval[INSIDE], ACCEPTED_COVERAGE
-    # Where an end is what many customers do (spend nothing), right quantiles hold more than 80 % with it, less without.
-    if covered.high >= least and inside.low <= most:
-        return None
-    wrong = covered if covered.high < least else inside
-    return (
-        f"its 80 % interval covers {wrong.value:.0%} (95 % {wrong.low:.0%} to {wrong.high:.0%}), "
-        f"{least:.0%} to {most:.0%} is accepted"
-    )
-
-
-def _wrong_in_total(measured: Mapping[str, Estimate]) -> str | None:
-    """Return why means cannot be summed, None where they can."""
-    total, (least, most) = measured.get(MEAN_TOTAL), ACCEPTED_TOTAL
-    if total is None or (total.high >= least and total.low <= most):
-        return None
-    return (
-        f"the sum of its means is {total.value:.0%} of what all spent (95 % {total.low:.0%} to {total.high:.0%}), "
-        f"{least:.0%} to {most:.0%} is accepted"
-    )
 
 
 def _unmeasured(reigning: TaskModel, model: TaskModel, test: TrainingSet) -> str | None:
@@ -301,4 +265,6 @@ def _compare(
 ) -> Comparison:
     metric = METRICS[task.kind][task.gate_metric]
     advantage = paired_difference(metric, actual, predictions[MODEL], predictions[other], draws=DRAWS, seed=seed)
-    return Comparison(baseline=other, advantage=advantage, must_win=must_win)
+    once = np.ones((1, len(actual)))
+    margin = MARGIN * abs(float(metric.compute(actual, predictions[other], once)[0]))
+    return Comparison(baseline=other, advantage=advantage, must_win=must_win, margin=margin)

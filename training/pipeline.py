@@ -58,7 +58,8 @@ def train(
 ) -> Trained:
     """Train one task and register the version; the alias `champion` follows only if the gate is passed.
 
-    The same plan over the same data is not trained twice unless forced: its version is returned as it stands.
+    The same plan over the same data is not registered twice unless forced: its version is returned as it stands, and
+    of two that are trained at once the first.
     With what means it is searched is not part of the plan. `asked_by` is written on the version.
 
     Raises
@@ -81,8 +82,7 @@ def train(
         store, lake, plan.task, plan.splits.cutoffs, horizon_days=plan.horizon.days, share=plan.share
     )
     plan = replace(plan, splits=usable_splits(plan.task, data.frame, plan.splits))
-    with tracking.tracked(home) as client:  # makes MLflow's store, so not before there is enough to train on
-        return _train_anew(plan, home, data, client, key=key, means=means, on_step=on_step, asked_by=asked_by)
+    return _train_anew(plan, home, data, key=key, means=means, on_step=on_step, is_forced=is_forced, asked_by=asked_by)
 
 
 def _standing(plan: Plan, home: Home, client: MlflowClient, *, key: str) -> Trained | None:
@@ -115,32 +115,37 @@ def _train_anew(
     plan: Plan,
     home: Home,
     data: TrainingSet,
-    client: MlflowClient,
     *,
     key: str,
     means: Means,
     on_step: Callable[[str], None],
+    is_forced: bool,
     asked_by: str,
 ) -> Trained:
     import mlflow
 
     task, shop = plan.task, Lake(home.lake).shop()
-    experiment = tracking.experiment_id(client, home, f"regulars-{task.name}", description=task.description)
-    tracking.close_abandoned_runs(client, experiment, key)
     title = tracking.run_name(shop.name, plan.horizon.days, at=datetime.now().astimezone())
     release, commit = tracking.code_version()
     tags = {tracking.KEY_TAG: key, "task": task.name, "shop": shop.name, "regulars_version": release}
     tags |= {MLFLOW_GIT_COMMIT: commit} if commit else {}
-    with mlflow.start_run(experiment_id=experiment, run_name=title, tags=tags) as run:
-        result = _fit_and_measure(plan, home, shop, data, key=key, means=means, on_step=on_step)
-        on_step("MLflow")
-        uri = tracking.log_model(result.model, result.test_rows)
-        result = _read_back(home, uri, result)
-        _log(result, source=str(Lake(home.lake).path(SNAPSHOTS)))
-        tracking.log_trials(
-            client, experiment, run.info.run_id, result.found.trials, metric=task.search_metric, key=key
-        )
-        version = _register(client, result, uri, key=key, asked_by=asked_by)
+    with tracking.tracked(home) as client:  # makes MLflow's store, so not before there is enough to train on
+        experiment = tracking.experiment_id(client, home, f"regulars-{task.name}", description=task.description)
+        tracking.close_abandoned_runs(client, experiment, key)
+        with mlflow.start_run(experiment_id=experiment, run_name=title, tags=tags) as run:
+            result = _fit_and_measure(plan, home, shop, data, key=key, means=means, on_step=on_step)
+            on_step("MLflow")
+            with tracking.alone_in(home.folder):
+                if not is_forced and (stands := _standing(plan, home, client, key=key)):
+                    mlflow.set_tag("verdict", f"not registered: version {stands.version} is the same, and came first")
+                    return stands
+                uri = tracking.log_model(result.model, result.test_rows)
+                result = _read_back(home, uri, result)
+                _log(result, source=str(Lake(home.lake).path(SNAPSHOTS)))
+                tracking.log_trials(
+                    client, experiment, run.info.run_id, result.found.trials, metric=task.search_metric, key=key
+                )
+                version = _register(client, result, uri, key=key, asked_by=asked_by)
     return Trained(
         task=task.name,
         version=version,

@@ -219,7 +219,7 @@ def _make_store(home: Home) -> None:
     """Make MLflow's tables at first use, whole or not at all: it cannot open what it was stopped in making."""
     from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
-    with _alone_in(home.folder):
+    with alone_in(home.folder):
         if home.has_tracking:  # another process made it meanwhile
             return
         partial = home.folder / ".mlflow.partial"
@@ -231,7 +231,7 @@ def _make_store(home: Home) -> None:
 
 
 @contextmanager
-def _alone_in(folder: Path) -> Iterator[None]:
+def alone_in(folder: Path) -> Iterator[None]:
     """Hold the kernel's lock on a folder, which ends with its process."""
     handle = os.open(folder, os.O_RDONLY)
     try:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from threading import Lock
+from typing import Any
 
 from facts.event_log.in_sqlite import BUSY_SECONDS, use_wal
 from facts.event_log.records import from_microseconds, to_microseconds
@@ -21,7 +22,10 @@ from scoring.decision_log.records import Decision, DecisionLogFailed
 
 _DAY = 86_400_000_000  # microseconds
 _CHUNK = 5_000  # rows of one transaction of pruning, so that writers never wait long for it
-_COLUMNS = "customer_id, task, score, horizon_days, model, answered_at, features_as_of, request_id"
+_LATER = ("p10", "p50", "p90", "mean")  # columns that the first logs did not have
+_COLUMNS = (
+    f"customer_id, task, score, horizon_days, model, answered_at, features_as_of, request_id, {', '.join(_LATER)}"
+)
 _SCHEMA = """
     CREATE TABLE IF NOT EXISTS decisions (
         position INTEGER PRIMARY KEY,
@@ -33,10 +37,14 @@ _SCHEMA = """
         answered_at INTEGER NOT NULL,
         features_as_of INTEGER NOT NULL,
         request_id TEXT NOT NULL,
-        recorded_at INTEGER NOT NULL
+        recorded_at INTEGER NOT NULL,
+        p10 REAL,
+        p50 REAL,
+        p90 REAL,
+        mean REAL
     )
 """
-_INSERT = f"INSERT INTO decisions ({_COLUMNS}, recorded_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608 - our own
+_INSERT = f"INSERT INTO decisions ({_COLUMNS}, recorded_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608 - our own
 _FIRST = f"""
     SELECT {_COLUMNS} FROM (
         SELECT *, row_number() OVER (
@@ -86,6 +94,7 @@ class SqliteDecisions:
             use_wal(connection)
             connection.execute("PRAGMA synchronous = NORMAL")
             connection.execute(_SCHEMA)
+            _complete(connection)
         except sqlite3.Error as error:
             connection.close()
             raise DecisionLogFailed(path, error) from error
@@ -142,6 +151,16 @@ class SqliteDecisions:
                 raise DecisionLogFailed(self.path, error) from error
 
 
+def _complete(connection: sqlite3.Connection) -> None:
+    """Add the columns that a log of an earlier release lacks, for one process that opens it at a time."""
+    connection.execute("BEGIN IMMEDIATE")
+    known = {name for _, name, *_ in connection.execute("PRAGMA table_info(decisions)")}
+    for name in _LATER:
+        if name not in known:
+            connection.execute(f"ALTER TABLE decisions ADD COLUMN {name} REAL")
+    connection.execute("COMMIT")
+
+
 def _row_of(decision: Decision) -> tuple[object, ...]:
     return (
         decision.customer_id,
@@ -152,11 +171,14 @@ def _row_of(decision: Decision) -> tuple[object, ...]:
         to_microseconds(decision.answered_at),
         to_microseconds(decision.features_as_of),
         decision.request_id,
+        *(decision.interval or (None, None, None)),
+        decision.mean,
     )
 
 
-def _decision_of(row: tuple[str, str, float, int, str, int, int, str]) -> Decision:
-    customer_id, task, score, horizon_days, model, answered_at, features_as_of, request_id = row
+def _decision_of(row: tuple[Any, ...]) -> Decision:
+    customer_id, task, score, horizon_days, model, answered_at, features_as_of, request_id, *interval, mean = row
+    low, middle, high = interval
     return Decision(
         customer_id=customer_id,
         task=task,
@@ -166,4 +188,6 @@ def _decision_of(row: tuple[str, str, float, int, str, int, int, str]) -> Decisi
         answered_at=from_microseconds(answered_at),
         features_as_of=from_microseconds(features_as_of),
         request_id=request_id,
+        interval=None if low is None else (low, middle, high),
+        mean=mean,
     )

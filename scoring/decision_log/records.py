@@ -26,7 +26,10 @@ class Decision:
     Parameters
     ----------
     score
-        A probability, or an amount in the shop's currency.
+        A probability, an amount in the shop's currency, or days.
+    interval, mean
+        p10, p50 and p90 of an amount or of days, and of an amount what such customers spend on average, where they were
+        answered.
     model
         Name and version ("regulars-churn/3").
     answered_at
@@ -43,6 +46,8 @@ class Decision:
     answered_at: datetime
     features_as_of: datetime
     request_id: str
+    interval: tuple[float, float, float] | None = None
+    mean: float | None = None
 
 
 class DecisionLog(Protocol):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -45,6 +47,8 @@ DECISIONS = st.lists(
         model=st.sampled_from(["m/1", "m/2"]),
         answered_at=st.datetimes(datetime(2024, 1, 1), datetime(2024, 1, 5), timezones=st.just(UTC)),  # noqa: DTZ001
         request_id=st.text(max_size=5),
+        interval=st.none() | st.tuples(*[st.floats(0, 1)] * 3),
+        mean=st.none() | st.floats(0, 1),
     ),
     max_size=20,
 )
@@ -99,6 +103,24 @@ def test_pruning_forgets_what_was_written_before_and_nothing_else(log, count) ->
     assert log.count("churn") == 3
     assert log.prune(NOON + timedelta(days=2)) == 3
     assert log.count("churn") == 0
+
+
+def test_a_log_of_the_first_release_goes_on(tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "decisions.db")) as old:
+        old.execute(
+            "CREATE TABLE decisions (position INTEGER PRIMARY KEY, customer_id TEXT NOT NULL, task TEXT NOT NULL, "
+            "score REAL NOT NULL, horizon_days INTEGER NOT NULL, model TEXT NOT NULL, answered_at INTEGER NOT NULL, "
+            "features_as_of INTEGER NOT NULL, request_id TEXT NOT NULL, recorded_at INTEGER NOT NULL)"
+        )
+        noon = int(NOON.timestamp() * 1e6)
+        row = ("ann", "churn", 0.25, 30, "regulars-churn/1", noon, noon - 12 * 3_600_000_000, "r1", noon)
+        old.execute("INSERT INTO decisions VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
+        old.commit()
+    newer = replace(DECISION, customer_id="bob", interval=(1.0, 2.0, 3.0), mean=2.5)
+    for _ in range(2):  # opened again, it is complete
+        with closing(open_decision_log(Home(tmp_path))) as log:
+            log.append([newer], recorded_at=NOON)
+            assert log.first_of_each_day("churn", settled_by=NOON + timedelta(days=30)) == [DECISION, newer]
 
 
 def test_a_file_that_is_none_says_so(tmp_path: Path) -> None:

@@ -85,9 +85,9 @@ def test_nothing_is_lost_that_was_taken_before_the_end(log, models) -> None:
         recorder.take(results(f"c{number}"), models, answered_at=AT, request_id=f"r{number}")
     recorder.close()
     assert [d.request_id for d in log.kept if d.task == "clv"] == [f"r{number}" for number in range(500)]
-    assert {(d.task, d.score, d.model) for d in log.kept} == {
-        ("churn", 0.25, models["churn"].label),
-        ("clv", 12.5, models["clv"].label),
+    assert {(d.task, d.score, d.interval, d.mean, d.model) for d in log.kept} == {
+        ("churn", 0.25, None, None, models["churn"].label),
+        ("clv", 12.5, (3.0, 11.0, 30.0), 14.3, models["clv"].label),
     }
     assert counted("kept") - before == len(log.kept) == 1000
 
@@ -172,6 +172,8 @@ class TestTheService:
                 scored = by_customer[decision.customer_id][task]
                 assert (decision.score, decision.model) == (scored[model.kind], scored["model"])
                 assert decision.horizon_days == scored["horizon_days"]
+                ends = None if model.kind == "probability" else tuple(scored[name] for name in ("p10", "p50", "p90"))
+                assert (decision.interval, decision.mean) == (ends, scored.get("mean"))
                 assert decision.answered_at == datetime.fromisoformat(told["scored_at"])
                 assert decision.features_as_of == shop.UNTIL
                 assert decision.request_id == told["request_id"]

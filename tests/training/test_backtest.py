@@ -15,8 +15,9 @@ from facts.errors import GateFailed
 from scoring.parts import SWANSON, Figures
 from tests.builders import EPOCH, at
 from training.backtest import AtCutoff, Backtest, pool, pool_beside, rolling_splits
+from training.beside import MEAN_TOTAL, measure_beside
 from training.dataset import TrainingSet
-from training.evaluation import DRAWS, MEAN_TOTAL, MODEL, measure_beside
+from training.evaluation import DRAWS, MODEL
 from training.learning_curve import SHARES, LearningCurve, Point, customer_order, last_cutoffs, of_customers
 from training.metrics import COVERAGE, INTERVAL_METRICS, METRICS, WIDTH, Estimate, estimate_all
 from training.plan import Plan
@@ -94,7 +95,7 @@ def _amounts(measured, *, seed):
         predictions={MODEL: scale, "recency_alone": scale[::-1]},
         estimates=estimate_all("amount", actual, {MODEL: scale, "recency_alone": scale[::-1]}, draws=20, seed=1),
         figures=figures,
-        interval=measure_beside(actual, figures, seed=1),
+        interval=measure_beside(actual, figures, draws=DRAWS, seed=1),
     )
 
 

@@ -11,14 +11,9 @@ import xgboost
 
 from scoring.model import TaskModel
 from scoring.parts import Calibration
+from training.beside import uncovered, wrong_in_total
 from training.dataset import TrainingSet
-from training.evaluation import (
-    Comparison,
-    Evaluation,
-    _uncovered,
-    _wrong_in_total,
-    evaluate,
-)
+from training.evaluation import MARGIN, Comparison, Evaluation, evaluate
 from training.metrics import Estimate, calibration_by_chance, miscalibrated
 from training.tasks import TASKS
 
@@ -26,7 +21,8 @@ COLUMNS = ("order_recency_live_days", "order_count_30d", "order_count_365d", "sp
 
 
 def _comparison(low, high, *, must_win):
-    return Comparison(baseline="b", advantage=Estimate(value=(low + high) / 2, low=low, high=high), must_win=must_win)
+    seen = Estimate(value=(low + high) / 2, low=low, high=high)
+    return Comparison(baseline="b", advantage=seen, must_win=must_win, margin=0.02)
 
 
 @pytest.mark.parametrize(
@@ -35,7 +31,8 @@ def _comparison(low, high, *, must_win):
         (0.01, 0.03, True, True),
         (-0.01, 0.03, True, False),  # better, but not beyond noise
         (-0.01, 0.03, False, True),
-        (-0.03, 0.01, False, True),  # worse, but not beyond noise
+        (-0.03, 0.01, False, True),  # worse, but neither beyond noise nor by more than the margin
+        (-0.3, 0.2, False, False),  # so noisy that noise excuses what the margin does not
         (-0.03, -0.01, False, False),
         (-0.03, -0.01, True, False),
     ],
@@ -78,16 +75,16 @@ def test_an_interval_must_cover(covered, inside, said):
         name: Estimate(value=sum(ends) / 2, low=ends[0], high=ends[1])
         for name, ends in (("coverage_80", covered), ("inside_80", inside))
     }
-    found = _uncovered(measured)
+    found = uncovered(measured)
     assert found is None if said is None else said in found
-    assert _uncovered({}) is None
+    assert uncovered({}) is None
 
 
 @pytest.mark.parametrize(("low", "high", "said"), [(0.7, 0.8, None), (0.1, 0.12, "is 11% of what"), (1.4, 1.6, "150%")])
 def test_means_must_sum_to_about_what_was_spent(low, high, said):
-    found = _wrong_in_total({"mean_total_ratio": Estimate(value=(low + high) / 2, low=low, high=high)})
+    found = wrong_in_total({"mean_total_ratio": Estimate(value=(low + high) / 2, low=low, high=high)})
     assert (found is None) if said is None else said in found
-    assert _wrong_in_total({}) is None
+    assert wrong_in_total({}) is None
 
 
 class TestTheReigningChampion:
@@ -107,6 +104,9 @@ class TestTheReigningChampion:
         *_, beside = measured.comparisons
         assert (beside.baseline, beside.must_win, beside.advantage.value, beside.holds) == ("champion", True, 0, False)
         assert not measured.is_champion
+        assert {c.margin for c in measured.comparisons} == {
+            MARGIN * measured.estimates[c.baseline]["auc"].value for c in measured.comparisons
+        }
 
     def test_a_worse_one_is_replaced(self, rows):
         worse = _model(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -96,6 +97,17 @@ def test_a_killed_training_ends_the_same(whole: Ended, stopped: Home) -> None:
 def test_what_was_killed_is_called_killed(whole: Ended, stopped: Home) -> None:
     assert whole.statuses == ["FINISHED"]
     assert _ended(stopped).statuses == ["FINISHED", "KILLED", "KILLED"]
+
+
+def test_two_at_once_make_one_version(whole: Ended, lake: Path, tmp_path: Path) -> None:
+    home = home_on(lake, tmp_path)
+    with ThreadPoolExecutor(2) as threads:
+        ran = [done.result() for done in [threads.submit(regulars, *TRAIN, home=home) for _ in range(2)]]
+    assert [one.code for one in ran] == [0, 0], [one.err for one in ran]
+    assert sum("regulars-repurchase/1 stands" in one.out for one in ran) == 1
+    ended = _ended(home)
+    assert (ended.files, ended.report) == (whole.files, whole.report)
+    assert (ended.versions, ended.champion) == (["1"], "1")
 
 
 def test_one_that_had_registered_is_crowned_and_finished(stopped: Home) -> None:

@@ -13,7 +13,9 @@ import pandas as pd
 
 from facts.lake import Lake
 from scoring.decision_log import Decision, DecisionLog
+from scoring.parts import QUANTILE_NAMES, Figures
 from scoring.registry import run_folder
+from training.beside import measure_beside, uncovered, wrong_in_total
 from training.dataset import label_rows
 from training.evaluation import DRAWS, MODEL
 from training.metrics import (
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
     from facts.home import Home
 
 Verdict = Literal["not enough yet", "holds", "worse than promised"]
+_UNTOLD = (np.nan, np.nan, np.nan)
 LEAST_OF_EACH_OUTCOME = 0.1  # of the least number of customers
 
 
@@ -51,8 +54,9 @@ class Promise:
 class Performance:
     """A version's answers whose horizon has passed, held against what customers then did.
 
-    `estimates` is by metric, empty where too little is known: `found` of `needed`, in `counted` things. `miscalibrated`
-    says why probabilities could not be taken at their word, by the rule of the gate.
+    `estimates` is by metric, empty where too little is known: `found` of `needed`, in `counted` things. Of amounts and
+    days it has the interval's and the mean's, too. `broken` says, by the rules of the gate, what of the answers could
+    not be taken at its word: probabilities, intervals, sums of means.
     """
 
     model: str
@@ -67,7 +71,7 @@ class Performance:
     needed: int
     found: int
     counted: str = "customers"
-    miscalibrated: str | None = None
+    broken: tuple[str, ...] = ()
 
     @property
     def verdict(self) -> Verdict:
@@ -104,7 +108,7 @@ def read_promise(home: Home, task: str, version: str) -> Promise:
     return Promise(
         version=version,
         test_cutoff=datetime.fromisoformat(report["test_cutoff"]),
-        estimates={name: Estimate(**told) for name, told in report["estimates"][MODEL].items()},
+        estimates={name: Estimate(**told) for name, told in (report["estimates"][MODEL] | report["interval"]).items()},
     )
 
 
@@ -124,17 +128,7 @@ def measure(
     unseen = [decision for decision in decisions if decision.answered_at >= promise.test_cutoff]
     rows = labelled_answers(lake, task, unseen)
     needed, found, counted = _enough(task, rows, thresholds.least_customers)
-    estimates: Mapping[str, Estimate] = {}
-    why_not = None
-    if found >= needed:
-        estimates = estimate_all(
-            task.kind, rows["label"], {MODEL: rows["score"]}, draws=DRAWS, seed=seed,
-            clusters=rows["customer_id"].tolist(),
-        )[MODEL]  # fmt: skip
-        if task.kind == "probability":
-            each = rows.drop_duplicates("customer_id")["score"].to_numpy()  # chance is drawn by customer, not by answer
-            by_chance = calibration_by_chance(each, seed=seed)
-            why_not = miscalibrated(estimates[CALIBRATION_ERROR].value, by_chance)
+    estimates, broken = _measured(task, rows, seed=seed) if found >= needed else ({}, ())
     return Performance(
         model=decisions[0].model,
         version=promise.version,
@@ -148,19 +142,46 @@ def measure(
         needed=needed,
         found=found,
         counted=counted,
-        miscalibrated=why_not,
+        broken=broken,
     )
 
 
+def _measured(task: Task, rows: pd.DataFrame, *, seed: int) -> tuple[Mapping[str, Estimate], tuple[str, ...]]:
+    """Return the metrics of answers, whole customers drawn, and what could not be taken at its word."""
+    label, clusters = rows["label"].to_numpy(), rows["customer_id"].tolist()
+    estimates = estimate_all(
+        task.kind, label, {MODEL: rows["score"].to_numpy()}, draws=DRAWS, seed=seed, clusters=clusters
+    )[MODEL]
+    if task.kind == "probability":
+        each = rows.drop_duplicates("customer_id")["score"].to_numpy()  # chance is drawn by customer, not by answer
+        why_not = miscalibrated(estimates[CALIBRATION_ERROR].value, calibration_by_chance(each, seed=seed))
+        return estimates, (why_not,) if why_not else ()
+    told = rows.dropna(subset=[QUANTILE_NAMES[0]])  # logs of earlier releases kept the score only
+    figures = Figures(
+        score=told["score"].to_numpy(),
+        interval=told[list(QUANTILE_NAMES)].to_numpy() if len(told) else None,
+        mean=told["mean"].to_numpy() if task.kind == "amount" else None,
+    )
+    beside = measure_beside(
+        told["label"].to_numpy(), figures, draws=DRAWS, seed=seed, clusters=told["customer_id"].tolist()
+    )
+    return {**estimates, **beside}, tuple(why for why in (uncovered(beside), wrong_in_total(beside)) if why)
+
+
 def labelled_answers(lake: Lake, task: Task, decisions: Sequence[Decision]) -> pd.DataFrame:
-    """Build one row per decision of one version: customer_id, cutoff (the instant of the answer), score, label."""
+    """Build one row per decision of one version: customer_id, cutoff (the instant of the answer), label, the figures.
+
+    They are `score`, `p10`, `p50`, `p90` and `mean`, missing where they were not answered.
+    """
     if not decisions:
-        return pd.DataFrame({"customer_id": [], "cutoff": [], "score": [], "label": []})
+        return pd.DataFrame({name: [] for name in ("customer_id", "cutoff", "score", *QUANTILE_NAMES, "mean", "label")})
     told = pd.DataFrame(
         {
             "customer_id": [decision.customer_id for decision in decisions],
             "cutoff": pd.to_datetime([decision.answered_at for decision in decisions], utc=True).as_unit("us"),
             "score": [decision.score for decision in decisions],
+            **dict(zip(QUANTILE_NAMES, zip(*(d.interval or _UNTOLD for d in decisions), strict=True), strict=True)),
+            "mean": [np.nan if decision.mean is None else decision.mean for decision in decisions],
         }
     )
     labels = label_rows(lake, task, told, horizon_days=decisions[0].horizon_days)

@@ -80,8 +80,8 @@ class Monitored:
             found.append(f"the scores have drifted: {self.score.psi:.2f}, at most {self.score.limit:.2f} is usual")
         if self.performance and self.performance.verdict == "worse than promised":
             found.append(f"the champion's {self.task.gate_metric} is worse than promised")
-        if self.performance and self.performance.miscalibrated:
-            found.append(f"on what the champion answered {self.performance.miscalibrated}")
+        broken = self.performance.broken if self.performance else ()
+        found += [f"on what the champion answered {why}" for why in broken]
         return tuple(found)
 
 

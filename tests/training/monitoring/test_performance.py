@@ -141,7 +141,32 @@ def test_probabilities_that_came_out_otherwise_are_told_however_often_they_were_
         found = measure(
             lake, TASKS["repurchase"], often, promise("auc", value=0.5), thresholds=Thresholds(least_customers=20)
         )
-        assert (found.miscalibrated is not None) == is_told
+        assert bool(found.broken) == is_told
+
+
+@pytest.mark.parametrize(
+    ("interval", "mean", "broken"),
+    [
+        ((0.0, 0.0, 13.25), SPENT.mean(), []),
+        ((20.0, 30.0, 40.0), SPENT.mean(), ["80 % interval covers"]),
+        ((0.0, 0.0, 13.25), SPENT.mean() / 9, ["sum of its means is 11%"]),
+        (None, None, []),  # as logs of the first release are
+    ],
+)
+def test_intervals_and_means_that_came_out_otherwise_are_told(lake, interval, mean, broken):
+    told = [replace(d, interval=interval, mean=mean) for d in decided("clv", SCORES)]
+    promised = promise("normalised_gini", value=0.5)
+    found = measure(lake, TASKS["clv"], told, promised, thresholds=Thresholds(least_customers=20))
+    assert [said in why for said, why in zip(broken, found.broken, strict=True)] == [True] * len(broken)
+    assert ("coverage_80" in found.estimates) == (interval is not None)
+
+
+def test_of_days_there_is_an_interval_and_no_mean(lake):
+    told = [replace(d, interval=(0.0, 3.0, 7.0)) for d in decided("next_order", SCORES)]
+    promised = promise(TASKS["next_order"].gate_metric, value=3.0)
+    found = measure(lake, TASKS["next_order"], told, promised, thresholds=Thresholds(least_customers=20))
+    assert found.estimates["coverage_80"].value == 1.0
+    assert "mean_total_ratio" not in found.estimates
 
 
 def test_answers_before_a_silence_of_the_shop_are_no_measure(tmp_path):
