@@ -22,7 +22,6 @@ from features.live import LIVE_EVENTS, REACH
 
 if TYPE_CHECKING:
     import pyarrow as pa
-    from ibis.backends.duckdb import Backend
     from ibis.expr.types import Table
     from numpy.typing import NDArray
 
@@ -75,7 +74,8 @@ class EventsAt:
         if cutoff is not None:
             is_loud &= rows.received_at >= ibis.literal(cutoff, INSTANT)
         is_loud |= rows.event.isin(list(loud))
-        self._lake, self._connection, self._lasting = lake, events.get_backend(), sorted(lasting)
+        self._connection, self._lasting = events.get_backend(), sorted(lasting)
+        self._orders = lake.table(self._connection, "orders")  # opened once: its file is checked each time
         lasts = rows.filter(rows.event.isin(self._lasting)).group_by("customer_id", "event")
         self._last = self._kept("last_events", lasts.agg(last_at=_.occurred_at.max()))
         whose = self._kept("loud_customers", rows.filter(is_loud).select("customer_id").distinct())
@@ -90,7 +90,7 @@ class EventsAt:
         for name, known in last_at.items():
             here = rows.filter(pc.equal(rows["event"], name))
             known[here["place"].to_numpy()] = here["last_at"].cast("int64").to_numpy()
-        events = _by_customer(self._lake, self._connection, self._loud.semi_join(asked, "customer_id"))
+        events = _by_customer(self._loud.semi_join(asked, "customer_id"), self._orders)
         loud = {place: events[customer] for place, customer in enumerate(customer_ids) if customer in events}
         return Told(last_at, loud)
 
@@ -100,10 +100,10 @@ class EventsAt:
         return self._connection.create_table(name, rows, temp=True)
 
 
-def _by_customer(lake: Lake, connection: Backend, known: Table) -> dict[str, list[Event]]:
+def _by_customer(known: Table, orders: Table) -> dict[str, list[Event]]:
     told = list(_read(known.order_by("occurred_at", "message_id")))
     made = orders_made(told)
-    held = _held_from(lake, connection, made.values()) if made else {}
+    held = _held_from(orders, made.values()) if made else {}
     events: dict[str, list[Event]] = {}
     for event in told:
         events.setdefault(event.customer_id, []).append(with_held(event, made, held))
@@ -127,10 +127,9 @@ def held_orders(lake: Lake) -> Iterator[HeldOrder]:
                 yield HeldOrder(order_id=order_id, customer_id=customer_id, held_from=held_from)
 
 
-def _held_from(lake: Lake, connection: Backend, order_ids: Iterable[str]) -> dict[str, datetime]:
+def _held_from(orders: Table, order_ids: Iterable[str]) -> dict[str, datetime]:
     asked = ibis.memtable({"order_id": sorted(set(order_ids))}, schema={"order_id": "string"})
-    orders = lake.table(connection, "orders").semi_join(asked, "order_id").group_by("order_id")
-    found = orders.agg(held_from=_.received_at.min()).to_pyarrow()
+    found = orders.semi_join(asked, "order_id").group_by("order_id").agg(held_from=_.received_at.min()).to_pyarrow()
     return dict(zip(found["order_id"].to_pylist(), _instants(found["held_from"]), strict=True))
 
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 NO_SEARCH = "no search: defaults"
 DEFAULTS: Mapping[str, Any] = {
-    "eta": 0.05,
+    "eta": 0.07,
     "max_depth": 4,
     "min_child_weight": 40.0,
     "subsample": 0.7,
@@ -164,7 +164,7 @@ def _first(choices: Mapping[str, Sequence[str]]) -> list[dict[str, Any]]:
 
 def _suggest(trial: optuna.Trial, choices: Mapping[str, Sequence[str]]) -> dict[str, Any]:
     return {
-        "eta": trial.suggest_float("eta", 0.02, 0.2, log=True),
+        "eta": trial.suggest_float("eta", 0.04, 0.2, log=True),
         "max_depth": trial.suggest_int("max_depth", 2, 6),
         "min_child_weight": trial.suggest_float("min_child_weight", 2.0, 200.0, log=True),
         "subsample": trial.suggest_float("subsample", 0.5, 1.0),

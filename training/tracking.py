@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from mlflow.entities.model_registry import ModelVersion
     from mlflow.tracking import MlflowClient
+    from mlflow.types.schema import Schema
 
 KEY_TAG = "regulars.training_key"
 REPORT = "report.json"
@@ -136,7 +137,17 @@ def log_data(data: TrainingSet, *, source: str, name: str, context: str) -> None
     import mlflow
 
     dataset = mlflow.data.from_pandas(data.frame, source=source, name=name, targets="label")
+    dataset.schema = _schema(data.frame)
     mlflow.log_input(dataset, context=context)
+
+
+def _schema(frame: pd.DataFrame) -> Schema:
+    """Return MLflow's schema of a table from one row: it would look for missing values in every cell, in Python."""
+    from mlflow.models import infer_signature
+    from mlflow.types.schema import ColSpec, Schema
+
+    is_known, typed = frame.notna().all(), infer_signature(frame.head(1)).inputs
+    return Schema([ColSpec(type=spec.type, name=spec.name, required=bool(is_known[spec.name])) for spec in typed])
 
 
 def log_figures(figures: Mapping[str, Figure]) -> None:
