@@ -142,17 +142,22 @@ def merge(
         "order_lines": ibis.union(known["order_lines"], lines.select(list(LAKE_COLUMNS["order_lines"]))),
         "events": ibis.union(known["events"], events),
     }
-    touched = ibis.union(
-        versions.select("customer_id", known_from=_.received_at),
-        ended.join(known["orders"], ["order_id", "version"]).select("customer_id", known_from=_.ends_at),
-        events.select("customer_id", known_from=_.received_at),
-    )
     return Merged(
         tables=_in_order({name: table for name, table in tables.items() if is_other[name]}),
-        touched=touched.group_by("customer_id").agg(known_from=_.known_from.min()),
+        touched=_touched(known["orders"], versions, ended, events),
         orders=counts,
         retold_products=_count(products.anti_join(known["products"], ["product_id", "version"]).filter(_.version > 0)),
     )
+
+
+def _touched(orders: Table, versions: Table, ended: Table, events: Table) -> Table:
+    """Return who has other features than before, and from when on."""
+    told = ibis.union(
+        versions.select("customer_id", known_from=_.received_at),
+        ended.join(orders, ["order_id", "version"]).select("customer_id", known_from=_.ends_at),
+        events.select("customer_id", known_from=_.received_at),
+    )
+    return told.group_by("customer_id").agg(known_from=_.known_from.min())
 
 
 def _in_order(tables: Mapping[str, Table]) -> dict[str, Table]:

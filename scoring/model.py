@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from scoring import trees
 from scoring.parts import (
     MEAN_IN_AMOUNT,
     QUANTILES,
@@ -27,7 +28,6 @@ from scoring.parts import (
     Windows,
 )
 from scoring.potential import Potential
-from scoring.trees import trees_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -107,9 +107,9 @@ class TaskModel:
             interval = np.where(interval > self._most - _ROUNDED, self._most, interval)
         if self.kind == "days" and interval is not None:
             return Figures(score=interval[:, _MEDIAN], interval=interval)
-        raw = trees_of(self.booster).figures(whole)[:, 0]
+        raw = trees.figures(self.booster, whole)[:, 0]
         if self.buys is not None:
-            raw = raw * trees_of(self.buys).figures(whole)[:, 0]
+            raw = raw * trees.figures(self.buys, whole)[:, 0]
         score = np.clip(self.calibration.apply(raw), 0.0, self._most)
         if interval is None:
             return Figures(score=score)
@@ -150,7 +150,14 @@ class TaskModel:
             return "log_odds"
         if self.kind == "days" and self.quantiles is not None:
             return "log1p" if self.quantiles.link == "minus_log1p" else self.quantiles.link
-        return "log" if self.buys is not None or trees_of(self.booster).is_of_logarithm else "identity"
+        return "log" if self.buys is not None or trees.trees_of(self.booster).is_of_logarithm else "identity"
+
+    @property
+    def gain_shares(self) -> dict[str, float]:
+        """Return how much of the gain of the score's booster each feature brings, in [0, 1]."""
+        gains = self.booster.get_score(importance_type="total_gain")
+        whole = sum(float(gain) for gain in gains.values()) or 1.0
+        return {name: float(gains.get(f"f{place}", 0.0)) / whole for place, name in enumerate(self.features)}
 
     def contributions(self, matrix: Rows) -> tuple[Floats, Floats]:
         """Return (n, features) TreeSHAP values, and the (n,) base that they start from: the sum is on the raw scale.

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import xgboost
 
 BOOSTER_FILE, MODEL_FILE = "booster.ubj", "model.json"
-FORMAT = 5
+FORMAT = 6
 _SAID = ("task", "kind", "horizon_days", "features", "feature_hash", "currency")
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from scoring.trees import trees_of
+from scoring import trees
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -128,7 +128,7 @@ class Quantiles:
 
     def predict(self, whole: Rows) -> Floats:
         """Return (n, 3) quantiles of the label, in order."""
-        moved = trees_of(self.booster).margins(whole) + np.array(self.shifts)
+        moved = trees.margins(self.booster, whole) + np.array(self.shifts)
         return np.sort(INVERSE[self.link](moved), axis=1)
 
 

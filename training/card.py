@@ -25,10 +25,6 @@ def model_card(result: Result) -> str:
     """Write the card in Markdown."""
     plan, shop, found, evaluation, model = result.plan, result.shop, result.found, result.evaluation, result.model
     task, horizon, splits = plan.task, plan.horizon, plan.splits
-    gains = model.booster.get_score(importance_type="total_gain")
-    named = {model.features[int(key[1:])]: gain for key, gain in gains.items()}
-    whole = sum(named.values()) or 1.0
-    strongest = sorted(named, key=lambda name: -named[name])[:_SHOWN_FEATURES]
 
     def day(instant: datetime) -> str:
         return f"{instant.astimezone(ZoneInfo(shop.timezone)):%Y-%m-%d}"
@@ -63,13 +59,18 @@ tested once on {day(splits.test)}, {len(evaluation.actual):,} customers.
 {_potential(result)}
 ### What it goes by
 
-{", ".join(f"`{name}` {named[name] / whole:.0%}" for name in strongest)} (of the total gain).
+{_strongest(model)} (of the total gain).
 
 ### Limits
 
 Intervals are over the customers of one test cutoff: another season may differ by more. A score is a forecast, not an \
 effect: it does not say that treating a customer changes the outcome.
 """
+
+
+def _strongest(model: TaskModel) -> str:
+    by_share = sorted(model.gain_shares.items(), key=lambda named: -named[1])
+    return ", ".join(f"`{name}` {share:.0%}" for name, share in by_share[:_SHOWN_FEATURES] if share)
 
 
 def _notes(result: Result) -> str:

@@ -120,7 +120,7 @@ def monitor(
             matrix,
             threshold=thresholds.feature_psi,
         ),
-        gain_shares=_gain_shares(model),
+        gain_shares=model.gain_shares,
         score=drift_of(SCORE, reference.scores, scores, threshold=thresholds.score_psi),
         customers=len(scores),
         performances=_performances(home, task, log, thresholds),
@@ -137,12 +137,6 @@ def _scored(rows: FeatureRows, model: TaskModel, *, at: datetime) -> tuple[np.nd
         advice = "run `regulars features build`"
         raise GateFailed(f"customers that {model.label} answers for today", needed="1", found="0", advice=advice)
     return rows.of_model(model)[is_ok], answers.figures[model.task].score[is_ok]
-
-
-def _gain_shares(model: TaskModel) -> dict[str, float]:
-    gains = model.booster.get_score(importance_type="total_gain")
-    whole = sum(float(gain) for gain in gains.values()) or 1.0
-    return {name: float(gains.get(f"f{place}", 0.0)) / whole for place, name in enumerate(model.features)}
 
 
 def _performances(home: Home, task: Task, log: DecisionLog | None, thresholds: Thresholds) -> tuple[Performance, ...]:
