@@ -147,7 +147,7 @@ def _metric_table(task: Task, evaluation: Evaluation) -> str:
 def _by_chance(error: float | None) -> list[str]:
     if error is None:
         return []
-    said = f"Perfect probabilities would show a calibration error up to {error:.4g} by chance"
+    said = f"Perfect probabilities would show an adaptive calibration error up to {error:.4g} by chance"
     return ["", f"{said} (97.5 % of samples of this size)."]
 
 

@@ -15,7 +15,7 @@ from training.metrics import COVERAGE, WIDTH, Estimate, estimate_all, estimate_i
 
 LEAST_ROWS = 30
 _SHOWN: Mapping[Kind, tuple[str, ...]] = {
-    "probability": ("auc", "expected_calibration_error"),
+    "probability": ("auc", "adaptive_calibration_error"),
     "amount": ("mae", "normalised_gini", "total_ratio"),
     "days": ("mae", "spearman"),
 }

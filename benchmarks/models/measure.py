@@ -33,7 +33,7 @@ CORRELATION = Metric(
 def metrics_of(kind: Kind, *, is_of_orders: bool) -> tuple[Metric, ...]:
     """Return what is measured; by the first two the project is held against the others."""
     if kind == "probability":
-        names = ("auc", "log_loss", "brier", "expected_calibration_error")
+        names = ("auc", "log_loss", "brier", "adaptive_calibration_error")
     else:
         names = ("mae", "rmse") if is_of_orders else ("mae", "spearman", "rmse", "normalised_gini")
     found = [METRICS[kind][name] for name in names]

@@ -32,7 +32,7 @@ _NAMES = {
     "auc": "AUC",
     "log_loss": "log loss",
     "brier": "Brier",
-    "expected_calibration_error": "calibration error",
+    "adaptive_calibration_error": "calibration error",
     "mae": "mean absolute error",
     "rmse": "root mean squared error",
     "spearman": "Spearman",

@@ -15,6 +15,7 @@ from training.metrics.weighted import mean, rank_covariance, ratio, row_ranks, t
 
 # Keeps the loss of a sure and wrong prediction finite; below this, float64 cannot tell 1 - p from 1.
 LOG_LOSS_FLOOR = 1e-15
+PROBABILITY_BINS = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +59,13 @@ def _squared_error(actual: Floats, predicted: Floats, weights: Weights) -> Float
 
 def _decile_gap(actual: Floats, predicted: Floats, weights: Weights) -> Floats:
     gaps: Floats = np.abs(decile_means(actual - predicted, predicted, weights)).mean(axis=1)
+    return gaps
+
+
+def _width_gap(actual: Floats, predicted: Floats, weights: Weights) -> Floats:
+    own = np.clip((predicted * PROBABILITY_BINS).astype(int), 0, PROBABILITY_BINS - 1)
+    apart = np.where(own[:, None] == np.arange(PROBABILITY_BINS), (actual - predicted)[:, None], 0.0)
+    gaps: Floats = np.abs(weights @ apart).sum(axis=1) / weights.sum(axis=1, dtype=np.float64)
     return gaps
 
 
@@ -123,8 +131,15 @@ PROBABILITY_METRICS = (
     ),
     Metric(
         name="expected_calibration_error",
-        description="Mean over ten bins of equal count of |mean probability - observed rate| (after Naeini et al. "
-        "2015, 'Obtaining well calibrated probabilities using Bayesian binning').",
+        description="Mean over ten bins of equal width, by their count, of |mean probability - observed rate| (Guo et "
+        "al. 2017, 'On calibration of modern neural networks').",
+        direction="lower",
+        compute=_width_gap,
+    ),
+    Metric(
+        name="adaptive_calibration_error",
+        description="The same over ten bins of equal count, which part probabilities that lie close together (Nixon et "
+        "al. 2019, 'Measuring calibration in deep learning').",
         direction="lower",
         compute=_decile_gap,
     ),

@@ -7,7 +7,7 @@ import numpy as np
 from training.metrics.catalog import METRICS, Metric
 from training.metrics.pairs import Floats
 
-CALIBRATION_ERROR = "expected_calibration_error"
+CALIBRATION_ERROR = "adaptive_calibration_error"  # bins of equal count: rare outcomes do not share one bin
 LARGEST_CALIBRATION_ERROR = 0.05  # beyond what chance makes of perfect probabilities
 CHANCE_DRAWS, CHANCE_PERCENTILE = 200, 97.5
 

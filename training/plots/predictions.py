@@ -55,7 +55,7 @@ def calibration_plot(actual: ArrayLike, predictions: Mapping[str, ArrayLike], *,
     truth, scores = floats(actual), {name: floats(predicted) for name, predicted in predictions.items()}
     first = next(iter(scores))
     once = np.ones((1, len(truth)))
-    error = METRICS["probability"]["expected_calibration_error"].compute(truth, scores[first], once)[0]
+    error = METRICS["probability"]["adaptive_calibration_error"].compute(truth, scores[first], once)[0]
     figure = new_figure(
         f"{first.capitalize()} probabilities are {100 * error:.1f} percentage points off on average",
         f"{whom(subject, len(truth))} · up to {DECILE_COUNT} bins of equal count · bars: 95% Wilson intervals",

@@ -148,13 +148,22 @@ class TestByHand:
         assert value_of(PROBABILITY["top_decile_gain"], ACTUAL, PREDICTED) == pytest.approx(0.4)
 
     def test_expected_calibration_error(self):
+        # Bins of width: .95 (1) and .15 (0, 0), whose mean gaps are .05 and .15, weigh as many as they hold.
+        value = value_of(PROBABILITY["expected_calibration_error"], [1.0, 0.0, 0.0], [0.95, 0.1, 0.19])
+        assert value == pytest.approx((0.05 + 0.1 + 0.19) / 3)
+        # Within a bin they make up for each other; the last holds certainty, too.
+        value = value_of(PROBABILITY["expected_calibration_error"], [1.0, 0.0, 1.0, 1.0], [0.41, 0.49, 0.92, 1.0])
+        assert value == pytest.approx((0.1 + 0.08) / 4)
+
+    def test_adaptive_calibration_error(self):
         # Mean predictions .95 .85 .75 .65 .55 .45 .35 .25 .15 .05, rates 1 .5 .5 0 0 0 .5 0 0 0.
         gaps = [0.05, 0.35, 0.25, 0.65, 0.55, 0.45, 0.15, 0.25, 0.15, 0.05]
-        value = value_of(PROBABILITY["expected_calibration_error"], ACTUAL, PREDICTED)
+        value = value_of(PROBABILITY["adaptive_calibration_error"], ACTUAL, PREDICTED)
         assert value == pytest.approx(np.mean(gaps))
 
-    def test_one_probability_for_all_is_off_by_its_distance_to_the_rate(self):
-        value = value_of(PROBABILITY["expected_calibration_error"], ACTUAL, np.full(20, 0.6))
+    @pytest.mark.parametrize("name", ["expected_calibration_error", "adaptive_calibration_error"])
+    def test_one_probability_for_all_is_off_by_its_distance_to_the_rate(self, name):
+        value = value_of(PROBABILITY[name], ACTUAL, np.full(20, 0.6))
         assert value == pytest.approx(0.6 - 5 / 20)
 
     def test_ties_share_their_positives_out(self):
