@@ -69,7 +69,7 @@ def evaluate(  # noqa: PLR0913 - an argument is an option
 
 def _print(done: Backtest, *, asked: int, zone: str) -> None:
     from cli import show
-    from training.evaluation import MODEL
+    from training.verdict import MODEL
 
     plan, predictors = done.plan, list(done.pooled)
     metrics = list(done.pooled[MODEL])

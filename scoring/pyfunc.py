@@ -28,7 +28,9 @@ class CalibratedModel(PythonModel):  # type: ignore[misc]
     def predict(self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> pd.DataFrame:  # noqa: ANN401, ARG002, D102
         missing = [name for name in self._model.features if name not in model_input.columns]
         if missing:
-            raise UnusableModel(f"{self._model.label} needs column {missing[0]!r} and {len(missing) - 1} more")
+            raise UnusableModel(
+                f"{self._model.label} lacks {len(missing)} of its columns: {', '.join(map(repr, missing[:3]))}"
+            )
         matrix = model_input[list(self._model.features)].to_numpy(dtype=np.float32, na_value=np.nan)
         return score_frame(self._model, matrix).set_index(model_input.index)
 

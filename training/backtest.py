@@ -25,7 +25,7 @@ from training.baselines import baselines_for
 from training.beside import measure_beside
 from training.dataset import TrainingSet, build_training_set
 from training.enough import usable_splits
-from training.evaluation import DRAWS, MODEL, predict_all
+from training.evaluation import DRAWS, predict_all
 from training.final import learn
 from training.means import Means
 from training.metrics import METRICS, Estimate, estimate_all, paired_difference
@@ -35,6 +35,7 @@ from training.silences import find_silences
 from training.splits import Splits, split
 from training.tasks import TASKS
 from training.trials import Budget
+from training.verdict import MODEL
 
 if TYPE_CHECKING:
     from feast import FeatureStore

@@ -13,9 +13,9 @@ from facts.home import Home
 from facts.lake import Lake
 from training import plots, tracking
 from training.backtest import Backtest
-from training.evaluation import MODEL
 from training.learning_curve import LearningCurve
 from training.metrics import METRICS
+from training.verdict import MODEL
 
 EXPERIMENT = "regulars-backtest"
 _ABOUT = "What the models of a task would have measured, had each been trained at a cutoff of the past"

@@ -52,3 +52,19 @@ def wrong_in_total(measured: Mapping[str, Estimate]) -> str | None:
         f"the sum of its means is {total.value:.0%} of what all spent (95 % {total.low:.0%} to {total.high:.0%}), "
         f"{least:.0%} to {most:.0%} is accepted"
     )
+
+
+def accepted_beside(measured: Mapping[str, Estimate]) -> tuple[str, ...]:
+    """Say how intervals cover, and what means add up to, that can be taken at their word."""
+    said = []
+    if COVERAGE in measured:
+        covered, inside, (least, most) = measured[COVERAGE], measured[INSIDE], ACCEPTED_COVERAGE
+        said.append(
+            f"its 80 % interval covers {covered.value:.0%} with its ends (from {least:.0%} on is accepted) and "
+            f"{inside.value:.0%} without (up to {most:.0%})"
+        )
+    if MEAN_TOTAL in measured:
+        least, most = ACCEPTED_TOTAL
+        share = measured[MEAN_TOTAL].value
+        said.append(f"the sum of its means is {share:.0%} of what all spent, {least:.0%} to {most:.0%} is accepted")
+    return tuple(said)

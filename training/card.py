@@ -11,12 +11,12 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from scoring.model import TaskModel
-from training.evaluation import MODEL, Evaluation
 from training.fitting import MONOTONE
 from training.metrics import METRICS, Estimate
 from training.objectives import OBJECTIVES
 from training.result import Result
 from training.tasks import Task
+from training.verdict import MODEL, Evaluation
 
 _SHOWN_FEATURES = 10
 
@@ -148,7 +148,8 @@ def _by_chance(error: float | None) -> list[str]:
     if error is None:
         return []
     said = f"Perfect probabilities would show an adaptive calibration error up to {error:.4g} by chance"
-    return ["", f"{said} (97.5 % of samples of this size)."]
+    about = "Resampling makes such an error larger, so it may lie below its interval"
+    return ["", f"{said} (97.5 % of samples of this size). {about}."]
 
 
 def _said(estimate: Estimate, *, bold: bool) -> str:

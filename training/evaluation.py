@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
+from datetime import datetime
 
 import numpy as np
 import pandas as pd
@@ -13,15 +14,21 @@ from facts.errors import GateFailed
 from scoring.model import TaskModel
 from scoring.parts import Figures
 from training.baselines import Baseline, baselines_for
-from training.beside import measure_beside, uncovered, wrong_in_total
+from training.beside import (
+    accepted_beside,
+    measure_beside,
+    uncovered,
+    wrong_in_total,
+)
 from training.dataset import TrainingSet
-from training.groups import GroupMeasure, measure_groups
+from training.groups import measure_groups
 from training.largest import Largest, largest_of
 from training.metrics import (
     CALIBRATION_ERROR,
     INTERVAL_PERCENTILES,
     METRICS,
     Estimate,
+    accepted_calibration,
     bootstrap_weights,
     calibration_by_chance,
     decile_means,
@@ -32,89 +39,18 @@ from training.metrics import (
 )
 from training.potential import Growth, measure_growth
 from training.tasks import Task
+from training.verdict import CHAMPION, MODEL, Comparison, Evaluation
 
-MODEL, CHAMPION = "model", "champion"
 DRAWS = 1000
 MARGIN = 0.02  # of the other's value: by so much a model may seem worse where noise does not tell
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Comparison:
-    """The model held against one baseline: how much better it is by the gate's metric, and whether that passes.
+class Reigning:
+    """The champion, and the first cutoff of whose outcomes it learned nothing: the one that it was tested on."""
 
-    `margin`, in the metric's units, is by how much a model that need not win may seem worse.
-    """
-
-    baseline: str
-    advantage: Estimate
-    must_win: bool
-    margin: float = 0.0
-
-    @property
-    def holds(self) -> bool:
-        """Return whether the model wins beyond noise (single-feature baselines, the champion), or else does not lose.
-
-        It loses where it is worse beyond noise, or by more than the margin, whatever the noise.
-        """
-        if self.must_win:
-            return self.advantage.low > 0
-        return self.advantage.high >= 0 and self.advantage.value >= -self.margin
-
-    def __str__(self) -> str:
-        at_most = f"not worse beyond noise, nor by more than {self.margin:.2g},"
-        needed = "better beyond noise" if self.must_win else at_most
-        verdict = "holds" if self.holds else "fails"
-        a = self.advantage
-        return f"{needed} than {self.baseline}: {verdict} ({a.value:+.4g}, 95 % {a.low:+.4g} to {a.high:+.4g})"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Evaluation:
-    """Everything measured on the test cutoff.
-
-    `estimates` is by predictor (the model and every baseline) and metric; `deciles` has one row per decile. `interval`
-    measures the quantiles (rows, 3) of a model that has some, and of an amount the mean that they make.
-    """
-
-    actual: NDArray[np.float64]
-    predictions: Mapping[str, NDArray[np.float64]]
-    estimates: Mapping[str, Mapping[str, Estimate]]
-    deciles: pd.DataFrame
-    comparisons: tuple[Comparison, ...]
-    gate_metric: str
-    quantiles: NDArray[np.float64] | None = None
-    interval: Mapping[str, Estimate] = field(default_factory=dict)
-    groups: tuple[GroupMeasure, ...] = ()
-    growth: Growth | None = None
-    calibration_error_by_chance: float | None = None  # what perfect probabilities stay below in 97.5 % of samples
-    largest: Largest | None = None
-    obstacles: tuple[str, ...] = ()  # sentences: what keeps the model from being champion, whatever it measures
-
-    @property
-    def is_champion(self) -> bool:
-        """Return whether the model beats the one-feature baselines and the reigning champion, and nothing beats it.
-
-        It must be calibrated, its interval must cover, and the sum of its means must be near the shop's, too.
-        """
-        return not self.obstacles and all(comparison.holds for comparison in self.comparisons)
-
-    @property
-    def reason(self) -> str:
-        """Return the verdict's reason in short: what failed, or by what it passed."""
-        failed = [str(comparison) for comparison in self.comparisons if not comparison.holds]
-        return "; ".join((*self.obstacles, *failed)) or f"beats all that it must by {self.gate_metric}"
-
-    @property
-    def verdict(self) -> tuple[str, ...]:
-        """Return the verdict, then its grounds, as sentences."""
-        head = "champion" if self.is_champion else "refused as champion"
-        grounds = [str(comparison) for comparison in self.comparisons]
-        return (f"{head}, judged by {self.gate_metric}", *grounds, *self.obstacles)
-
-    @property
-    def notes(self) -> tuple[str, ...]:
-        """Return what one should know beside the verdict, as sentences."""
-        return (str(self.largest),) if self.largest else ()
+    model: TaskModel
+    tested_on: datetime
 
 
 def evaluate(
@@ -123,13 +59,14 @@ def evaluate(
     train: TrainingSet,
     test: TrainingSet,
     *,
-    reigning: TaskModel | None = None,
+    reigning: Reigning | None = None,
     seed: int,
 ) -> Evaluation:
     """Measure a model and its baselines, fitted on the same training rows, on the test rows (one per customer).
 
-    The reigning champion is measured on the same rows. One that cannot be (it looks otherwise far ahead, or asks for
-    features that the shop no longer has) is not replaced by the gate, only by hand.
+    The reigning champion is measured on the same rows. One that cannot be (it looks otherwise far ahead, has learned
+    from what became of these customers, or asks for features that the shop no longer has) is not replaced by the gate,
+    only by hand.
 
     Raises
     ------
@@ -146,7 +83,8 @@ def evaluate(
     must_win = {baseline.name: baseline.is_single_feature for baseline in baselines}
     unmeasured = reigning and _unmeasured(reigning, model, test)
     if reigning and not unmeasured:
-        predictions[CHAMPION] = reigning.score(test.frame[list(reigning.features)].to_numpy(dtype=np.float32))
+        own = test.frame[list(reigning.model.features)].to_numpy(dtype=np.float32)
+        predictions[CHAMPION] = reigning.model.score(own)
         must_win[CHAMPION] = True
     estimates = estimate_all(task.kind, actual, predictions, draws=DRAWS, seed=seed)
     interval = measure_beside(actual, figures, draws=DRAWS, seed=seed)
@@ -159,6 +97,9 @@ def evaluate(
         wrong_in_total(interval),
     )
     comparisons = _compare_all(task, actual, predictions, must_win, seed=seed)
+    if reigning and not unmeasured:
+        *others, champion = comparisons
+        comparisons = (*others, replace(champion, label=reigning.model.label))
     return Evaluation(
         actual=actual,
         predictions=predictions,
@@ -172,8 +113,18 @@ def evaluate(
         comparisons=comparisons,
         largest=_largest(task, actual, predictions, must_win, comparisons, estimates[MODEL], seed=seed),
         gate_metric=task.gate_metric,
+        passed=_passed(estimates[MODEL], interval, by_chance),
         obstacles=tuple(obstacle for obstacle in obstacles if obstacle),
     )
+
+
+def _passed(
+    estimates: Mapping[str, Estimate], interval: Mapping[str, Estimate], by_chance: float | None
+) -> tuple[str, ...]:
+    """Say what was looked at beside the comparisons, of a model in whose way it does not stand."""
+    if by_chance is None:
+        return accepted_beside(interval)
+    return (accepted_calibration(estimates[CALIBRATION_ERROR].value, by_chance),)
 
 
 def predict_all(
@@ -183,16 +134,19 @@ def predict_all(
     return {MODEL: figures.score} | {b.name: b.fit(train.frame, train.label)(test.frame) for b in baselines}
 
 
-def _unmeasured(reigning: TaskModel, model: TaskModel, test: TrainingSet) -> str | None:
+def _unmeasured(reigning: Reigning, model: TaskModel, test: TrainingSet) -> str | None:
     """Return why the reigning champion cannot be measured beside a model, None where it can."""
-    gone = sorted(set(reigning.features) - set(test.features))
-    if reigning.horizon_days != model.horizon_days:
-        why = f"it looks {reigning.horizon_days} days ahead, this one {model.horizon_days}"
+    theirs, tested_on = reigning.model, reigning.tested_on
+    gone = sorted(set(theirs.features) - set(test.features))
+    if theirs.horizon_days != model.horizon_days:
+        why = f"it looks {theirs.horizon_days} days ahead, this one {model.horizon_days}"
+    elif test.frame["cutoff"].min() < tested_on:
+        why = f"it has learned from what happened until {tested_on:%Y-%m-%d}, some of which this test asks for"
     elif gone:
         why = f"it asks for {gone[0]!r}, which the shop has no longer"
     else:
         return None
-    return f"the champion {reigning.label} cannot be measured beside it: {why}; `regulars promote` decides"
+    return f"the champion {theirs.label} cannot be measured beside it: {why}; `regulars promote` decides"
 
 
 def _growth(model: TaskModel, figures: Figures, actual: NDArray[np.float64], *, seed: int) -> Growth | None:

@@ -39,7 +39,11 @@ class Largest:
         return f"{head}; the verdict hangs on that one customer: without, the gate would say otherwise"
 
     def _both(self, name: str) -> str:
-        return f"{self.estimates[name].value:.4g}, {self.without[name].value:.4g} without"
+        return f"{_said(self.estimates[name])}, {_said(self.without[name])} without"
+
+
+def _said(found: Estimate) -> str:
+    return f"{found.value:.4g} ({found.low:.4g} to {found.high:.4g})"
 
 
 def largest_of(actual: Floats) -> tuple[int, float] | None:

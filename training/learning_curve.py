@@ -13,11 +13,12 @@ from facts.errors import GateFailed
 from facts.home import Home
 from training.backtest import AtCutoff, pool, train_at
 from training.dataset import TrainingSet
-from training.evaluation import DRAWS, MODEL
+from training.evaluation import DRAWS
 from training.means import Means
 from training.metrics import METRICS, Estimate, paired_difference
 from training.plan import Plan
 from training.splits import Fold, Splits
+from training.verdict import MODEL
 
 SHARES = (1 / 8, 1 / 4, 1 / 2)
 LAST_CUTOFFS = (1, 2, 4, 8)

@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Any
 from facts.home import Home
 from facts.lake import Lake, Shop
 from features.snapshots import SNAPSHOTS
-from scoring.model import TaskModel
 from scoring.registry import UnusableChampion, champion_version, read_champion, read_version
 from training import tracking
 from training.card import model_card
 from training.dataset import TrainingSet, build_training_set
 from training.enough import usable_splits
-from training.evaluation import evaluate
+from training.evaluation import Reigning, evaluate
 from training.final import learn
 from training.means import Means, require_means
+from training.monitoring.performance import read_promise
 from training.monitoring.reference import build_reference, log_reference
 from training.parity import parity_obstacle
 from training.plan import Plan
@@ -59,7 +59,7 @@ def train(
     """Train one task and register the version; the alias `champion` follows only if the gate is passed.
 
     The same plan over the same data is not registered twice unless forced: its version is returned as it stands, and
-    of two that are trained at once the first.
+    of two that are trained at once the first. A search that its time ended goes on, to another version.
     With what means it is searched is not part of the plan. `asked_by` is written on the version.
 
     Raises
@@ -91,6 +91,8 @@ def _standing(plan: Plan, home: Home, client: MlflowClient, *, key: str) -> Trai
     if known is None or not _is_usable(home, plan.task.name, str(known.version)):
         return None
     report = tracking.read_report(client, known)
+    if report["trials"] < plan.budget.trials:  # its time was over before; the search goes on
+        return None
     tracking.finish(client, known)
     if report["is_champion"] and not has_reigned(known):  # it was stopped between registering and crowning
         crown(client, name, str(known.version), by=BY_GATE, reason=report["verdict"][0])
@@ -194,10 +196,12 @@ def _fit_and_measure(
     )
 
 
-def _reigning(home: Home, task: str) -> TaskModel | None:
+def _reigning(home: Home, task: str) -> Reigning | None:
     """Return the champion to be measured beside a challenger; one that cannot be read cannot be served either."""
     try:
-        return read_champion(home, task)
+        if (model := read_champion(home, task)) is None:
+            return None
+        return Reigning(model=model, tested_on=read_promise(home, task, model.version).test_cutoff)
     except UnusableChampion:
         return None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -11,12 +12,12 @@ from facts.lake import Shop
 from scoring.model import TaskModel
 from training import plots
 from training.dataset import TrainingSet
-from training.evaluation import MODEL, Evaluation
 from training.means import Means
-from training.metrics import METRICS
+from training.metrics import METRICS, Estimate
 from training.objectives import QUANTILES_OF_DAYS
 from training.plan import Plan
 from training.search import Found
+from training.verdict import MODEL, Evaluation
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -76,31 +77,30 @@ def build_report(result: Result) -> dict[str, Any]:
 
 
 def build_metrics(result: Result) -> dict[str, float]:
-    """Build the metrics of a run: the model's with their intervals, each baseline's under its name."""
+    """Build the metrics of a run: of the model, each baseline and each group, with intervals."""
+    evaluation = result.evaluation
     metrics: dict[str, float] = {}
-    for predictor, measured in result.evaluation.estimates.items():
-        prefix = "" if predictor == MODEL else f"{predictor}."
-        for name, estimate in measured.items():
-            metrics[f"{prefix}{name}"] = estimate.value
-            if predictor == MODEL:
-                metrics |= {f"{name}_low": estimate.low, f"{name}_high": estimate.high}
-    for name, estimate in result.evaluation.interval.items():
-        metrics |= {name: estimate.value, f"{name}_low": estimate.low, f"{name}_high": estimate.high}
-    if growth := result.evaluation.growth:
-        ratio = growth.ratio
-        metrics |= {
-            "potential_ratio": ratio.value,
-            "potential_ratio_low": ratio.low,
-            "potential_ratio_high": ratio.high,
-        }
-    for group in result.evaluation.groups:
+    for predictor, measured in evaluation.estimates.items():
+        metrics |= _with_ends(measured, prefix="" if predictor == MODEL else f"{predictor}.")
+    metrics |= _with_ends(evaluation.interval)
+    if growth := evaluation.growth:
+        metrics |= _with_ends({"potential_ratio": growth.ratio})
+    for group in evaluation.groups:
         metrics[f"{group.group}.rows"] = group.rows
-        metrics |= {f"{group.group}.{name}": estimate.value for name, estimate in group.estimates.items()}
-    if result.evaluation.largest:
-        largest = result.evaluation.largest
+        metrics |= _with_ends(group.estimates, prefix=f"{group.group}.")
+    if largest := evaluation.largest:
         metrics["largest_customer_share"] = largest.share
-        metrics |= {f"without_largest_customer.{name}": found.value for name, found in largest.without.items()}
+        metrics |= _with_ends(largest.without, prefix="without_largest_customer.")
     return {name: value for name, value in metrics.items() if not np.isnan(value)}
+
+
+def _with_ends(estimates: Mapping[str, Estimate], *, prefix: str = "") -> dict[str, float]:
+    """Return each estimate under its name, and the ends of its interval as `<name>_low` and `<name>_high`."""
+    return {
+        f"{prefix}{name}{end}": value
+        for name, found in estimates.items()
+        for end, value in (("", found.value), ("_low", found.low), ("_high", found.high))
+    }
 
 
 def build_figures(result: Result) -> dict[str, Figure]:

@@ -70,13 +70,14 @@ def tracked(home: Home) -> Iterator[MlflowClient]:
 
 
 def experiment_id(client: MlflowClient, home: Home, name: str, *, description: str) -> str:
-    """Return the experiment of a task, made at first use."""
-    found = client.get_experiment_by_name(name)
-    if found is not None:
-        return str(found.experiment_id)
-    # The kind lets MLflow's pages open on runs and models rather than on traces of language models.
-    tags = {"mlflow.note.content": description, "mlflow.experimentKind": "custom_model_development"}
-    return str(client.create_experiment(name, artifact_location=_place(home, name), tags=tags))
+    """Return the experiment of a task, made at first use, by one process."""
+    with alone_in(home.folder):
+        found = client.get_experiment_by_name(name)
+        if found is not None:
+            return str(found.experiment_id)
+        # The kind lets MLflow's pages open on runs and models rather than on traces of language models.
+        tags = {"mlflow.note.content": description, "mlflow.experimentKind": "custom_model_development"}
+        return str(client.create_experiment(name, artifact_location=_place(home, name), tags=tags))
 
 
 def require_unmoved(client: MlflowClient, home: Home, name: str) -> None:

@@ -21,8 +21,8 @@ from scoring.registry import champion_version
 from tests.builders import EPOCH, Line, Order, at, delivery, rows_of
 from tests.processes import regulars
 from training import tracking
-from training.evaluation import MODEL
 from training.metrics import estimate_all
+from training.verdict import MODEL
 
 DAYS, LATER, CUSTOMERS = 160, 174, 160
 CYCLES_DAYS = (3, 7, 14, 28)

@@ -17,13 +17,14 @@ from tests.builders import EPOCH, at
 from training.backtest import AtCutoff, Backtest, pool, pool_beside, rolling_splits
 from training.beside import MEAN_TOTAL, measure_beside
 from training.dataset import TrainingSet
-from training.evaluation import DRAWS, MODEL
+from training.evaluation import DRAWS
 from training.learning_curve import SHARES, LearningCurve, Point, customer_order, last_cutoffs, of_customers
 from training.metrics import COVERAGE, INTERVAL_METRICS, METRICS, WIDTH, Estimate, estimate_all
 from training.plan import Plan
 from training.splits import split
 from training.tasks import TASKS, Horizon
 from training.trials import Budget
+from training.verdict import MODEL
 
 WEEKLY = [at(7 * week) for week in range(4, 40)]
 SPLITS = split(WEEKLY, horizon_days=14, test=WEEKLY[-1], observed_from=EPOCH)

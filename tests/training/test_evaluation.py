@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pandas as pd
@@ -13,10 +14,12 @@ from scoring.model import TaskModel
 from scoring.parts import Calibration
 from training.beside import uncovered, wrong_in_total
 from training.dataset import TrainingSet
-from training.evaluation import MARGIN, Comparison, Evaluation, evaluate
+from training.evaluation import MARGIN, Reigning, evaluate
 from training.metrics import Estimate, calibration_by_chance, miscalibrated
 from training.tasks import TASKS
+from training.verdict import Comparison, Evaluation
 
+CUTOFF = datetime(2024, 3, 1, tzinfo=UTC)
 COLUMNS = ("order_recency_live_days", "order_count_30d", "order_count_365d", "spend_amount_90d", "spend_amount_365d")
 
 
@@ -96,11 +99,11 @@ class TestTheReigningChampion:
         frame["label"] = (frame["spend_amount_90d"] + frame["spend_amount_365d"] + chance.normal(size=600) > 0).astype(
             float
         )
-        return TrainingSet(frame, COLUMNS)
+        return TrainingSet(frame.assign(cutoff=CUTOFF), COLUMNS)
 
     def test_itself_is_not_better_than_itself(self, rows):
         model = _model(rows)
-        measured = evaluate(TASKS["churn"], model, rows, rows, reigning=model, seed=1)
+        measured = evaluate(TASKS["churn"], model, rows, rows, reigning=_reigns(model), seed=1)
         *_, beside = measured.comparisons
         assert (beside.baseline, beside.must_win, beside.advantage.value, beside.holds) == ("champion", True, 0, False)
         assert not measured.is_champion
@@ -112,11 +115,11 @@ class TestTheReigningChampion:
         worse = _model(
             TrainingSet(rows.frame.assign(label=rows.frame["label"].sample(frac=1, random_state=1).values), COLUMNS)
         )
-        assert evaluate(TASKS["churn"], _model(rows), rows, rows, reigning=worse, seed=1).is_champion
+        assert evaluate(TASKS["churn"], _model(rows), rows, rows, reigning=_reigns(worse), seed=1).is_champion
 
     def test_it_is_asked_for_its_own_features(self, rows):
         narrow = _model(TrainingSet(rows.frame, COLUMNS[::-2]))
-        measured = evaluate(TASKS["churn"], _model(rows), rows, rows, reigning=narrow, seed=1)
+        measured = evaluate(TASKS["churn"], _model(rows), rows, rows, reigning=_reigns(narrow), seed=1)
         assert measured.estimates["champion"]["auc"].value > 0.5
 
     @pytest.mark.parametrize(
@@ -128,10 +131,26 @@ class TestTheReigningChampion:
     )
     def test_one_that_cannot_be_measured_is_replaced_by_hand_only(self, rows, changed, said):
         model = _model(rows)
-        measured = evaluate(TASKS["churn"], model, rows, rows, reigning=replace(model, **changed), seed=1)
+        measured = evaluate(TASKS["churn"], model, rows, rows, reigning=_reigns(replace(model, **changed)), seed=1)
         assert not measured.is_champion
         assert said in measured.verdict[-1]
         assert "champion" not in measured.predictions
+
+    def test_one_that_learned_from_what_is_asked_is_replaced_by_hand_only(self, rows):
+        later = Reigning(model=_model(rows), tested_on=CUTOFF + timedelta(seconds=1))
+        measured = evaluate(TASKS["churn"], _model(rows), rows, rows, reigning=later, seed=1)
+        assert not measured.is_champion
+        assert "it has learned from what happened until 2024-03-01" in measured.verdict[-1]
+        assert "champion" not in measured.predictions
+
+    def test_the_verdict_names_the_version_and_what_else_was_looked_at(self, rows):
+        measured = evaluate(TASKS["churn"], _model(rows), rows, rows, reigning=_reigns(_model(rows)), seed=1)
+        assert any("than champion regulars-churn/7:" in said for said in measured.verdict)
+        assert "its probabilities are" in measured.verdict[-1]
+
+
+def _reigns(model):
+    return Reigning(model=model.with_version("7"), tested_on=CUTOFF)
 
 
 def _model(rows):

@@ -7,10 +7,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from training.evaluation import MODEL, _compare_all, _largest
+from training.evaluation import _compare_all, _largest
 from training.largest import LARGE_SHARE, largest_of
 from training.metrics import METRICS, estimate_all
 from training.tasks import TASKS
+from training.verdict import MODEL
 
 
 def _amounts(*, giant: float) -> tuple[np.ndarray, np.ndarray]:

@@ -110,6 +110,18 @@ def test_two_at_once_make_one_version(whole: Ended, lake: Path, tmp_path: Path) 
     assert (ended.versions, ended.champion) == (["1"], "1")
 
 
+def test_a_search_that_its_time_ended_goes_on(whole: Ended, lake: Path, tmp_path: Path) -> None:
+    home = home_on(lake, tmp_path)
+    short, again, third = (regulars(*TRAIN, *more, home=home) for more in (("--timeout", "0"), (), ()))
+    assert [short.code, again.code, third.code] == [0, 0, 0], again.err
+    assert _versions(home) == ["2", "1"]
+    assert "regulars-repurchase/2 stands" in third.out
+    with tracking.tracked(home) as client:
+        reports = [tracking.read_report(client, client.get_model_version(NAME, version)) for version in ("1", "2")]
+    assert [report["trials"] for report in reports] == [0, TRIALS]
+    assert reports[1]["params"] == whole.report["params"]
+
+
 def test_one_that_had_registered_is_crowned_and_finished(stopped: Home) -> None:
     """Killed between the version and its alias, which no file gives away: the registry is put back to that."""
     with tracking.tracked(stopped) as client:

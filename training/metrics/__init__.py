@@ -17,7 +17,13 @@ from training.metrics.bootstrap import (
     paired_difference,
 )
 from training.metrics.catalog import AMOUNT_METRICS, LOG_LOSS_FLOOR, METRICS, PROBABILITY_METRICS, Metric
-from training.metrics.chance import CALIBRATION_ERROR, calibration_by_chance, chance_values, miscalibrated
+from training.metrics.chance import (
+    CALIBRATION_ERROR,
+    accepted_calibration,
+    calibration_by_chance,
+    chance_values,
+    miscalibrated,
+)
 from training.metrics.deciles import DECILE_COUNT, decile_means, decile_table, gain_curve
 from training.metrics.intervals import (
     COVERAGE,
@@ -50,6 +56,7 @@ __all__ = [
     "Metric",
     "UnusablePredictionsError",
     "Weights",
+    "accepted_calibration",
     "bootstrap_blocks",
     "bootstrap_weights",
     "calibration_by_chance",

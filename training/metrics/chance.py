@@ -30,6 +30,12 @@ def calibration_by_chance(probability: Floats, *, seed: int) -> float:
     return float(np.percentile(found, CHANCE_PERCENTILE))
 
 
+def accepted_calibration(error: float, by_chance: float) -> str:
+    """Say how far probabilities are off that can be taken at their word."""
+    most = LARGEST_CALIBRATION_ERROR + by_chance
+    return f"its probabilities are {error:.3f} off on average, up to {most:.3f} is accepted"
+
+
 def miscalibrated(error: float, by_chance: float) -> str | None:
     """Return why probabilities of a calibration error cannot be taken at their word, None where they can."""
     if error <= LARGEST_CALIBRATION_ERROR + by_chance:

@@ -17,7 +17,7 @@ from scoring.parts import QUANTILE_NAMES, Figures
 from scoring.registry import run_folder
 from training.beside import measure_beside, uncovered, wrong_in_total
 from training.dataset import label_rows
-from training.evaluation import DRAWS, MODEL
+from training.evaluation import DRAWS
 from training.metrics import (
     CALIBRATION_ERROR,
     METRICS,
@@ -32,6 +32,7 @@ from training.monitoring.drift import Thresholds
 from training.silences import find_silences
 from training.tasks import Task
 from training.tracking import REPORT
+from training.verdict import MODEL
 
 if TYPE_CHECKING:
     from facts.home import Home

@@ -15,11 +15,12 @@ from facts.lake import Lake
 from scoring.decision_log import Decision
 from scoring.decision_log.in_sqlite import SqliteDecisions
 from tests.builders import EPOCH, Line, Order, at, delivery, rows_of
-from training.evaluation import DRAWS, MODEL
+from training.evaluation import DRAWS
 from training.metrics import Estimate, estimate_all
 from training.monitoring import Promise, Thresholds, measure
 from training.monitoring.performance import settled_answers
 from training.tasks import TASKS
+from training.verdict import MODEL
 
 CUSTOMERS, HORIZON, CUTOFF = 60, 7, at(20, 15.5)
 
