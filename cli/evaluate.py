@@ -75,7 +75,7 @@ def _print(done: Backtest, *, asked: int, zone: str) -> None:
     metrics = list(done.pooled[MODEL])
     rows = [
         [show.day_of(at.cutoff, zone), len(at.actual), at.train_rows]
-        + [show.estimate(at.estimates[MODEL][metric]) for metric in metrics]
+        + [str(at.estimates[MODEL][metric]) for metric in metrics]
         for at in done.measured
     ]
     title = f"{plan.task.name}, next {plan.horizon.days} days: the model at each test cutoff, 95 % intervals"
@@ -85,12 +85,12 @@ def _print(done: Backtest, *, asked: int, zone: str) -> None:
     rows = [
         [
             show.day_of(at.cutoff, zone),
-            *[show.estimate(at.estimates[name][plan.task.gate_metric]) for name in predictors],
+            *[str(at.estimates[name][plan.task.gate_metric]) for name in predictors],
         ]
         for at in done.measured
     ]
     show.table(f"{plan.task.gate_metric} beside the baselines", ["tested on", *predictors], rows, right=predictors)
-    rows = [[metric, *[show.estimate(done.pooled[name][metric]) for name in predictors]] for metric in metrics]
+    rows = [[metric, *[str(done.pooled[name][metric]) for name in predictors]] for metric in metrics]
     show.table("All cutoffs together, intervals over customers", ["metric", *predictors], rows, right=predictors)
     spread = done.spread()
     rows = [[metric, *[f"{value:.4g}" for value in spread.loc[metric]]] for metric in metrics]
@@ -98,11 +98,8 @@ def _print(done: Backtest, *, asked: int, zone: str) -> None:
     show.table("The model from cutoff to cutoff", ["metric", *columns], rows, right=columns)
     if done.interval:
         _print_intervals(done, zone=zone)
-    for name, e in done.advantages.items():
-        show.console.print(
-            f"better than {name} by {plan.task.gate_metric}: {e.value:+.4g}, 95 % {e.low:+.4g} to {e.high:+.4g}",
-            highlight=False,
-        )
+    for name, advantage in done.advantages.items():
+        show.console.print(f"better than {name} by {plan.task.gate_metric}: {advantage:+.4g}", highlight=False)
     for said in (*plan.notes, *done.skipped):
         show.console.print(f"note: {said}", highlight=False)
     if len(done.measured) < asked:
@@ -113,13 +110,13 @@ def _print(done: Backtest, *, asked: int, zone: str) -> None:
 
 def _print_intervals(done: Backtest, *, zone: str) -> None:
     from cli import show
-    from training.beside import MEAN_TOTAL
+    from training.checks import MEAN_TOTAL
     from training.metrics import COVERAGE, WIDTH
 
     metrics = [name for name in (COVERAGE, WIDTH, MEAN_TOTAL) if name in done.interval]
     measured = [(show.day_of(at.cutoff, zone), at.interval) for at in done.measured]
     rows = [
-        [where, *[show.estimate(interval[name]) for name in metrics]]
+        [where, *[str(interval[name]) for name in metrics]]
         for where, interval in [*measured, ("all together", done.interval)]
     ]
     show.table("Do its intervals hold, cutoff by cutoff", ["tested on", *metrics], rows, right=metrics)
@@ -134,8 +131,8 @@ def _print_curve(curve: LearningCurve) -> None:
             point.said,
             point.size,
             point.train_rows,
-            show.estimate(point.estimate),
-            show.estimate(point.gain) if point.gain else "",
+            str(point.estimate),
+            str(point.gain) if point.gain else "",
         )
         for point in curve.points
     ]

@@ -127,7 +127,7 @@ def _print(seen: Monitored) -> None:
     figures = ["found", "limit", "share of the model's gain"]
     show.table(title, ["drift (population stability index)", *figures, ""], rows, right=figures)
     measured = [
-        (found.model, name, show.estimate(found.estimates[name]), show.estimate(promised), verdict)
+        (found.model, name, str(found.estimates[name]), str(promised), verdict)
         for found in seen.performances
         for name, promised in found.promised.items()
         if name in found.estimates

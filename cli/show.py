@@ -19,7 +19,6 @@ from facts.lake import Lake, Shop
 if TYPE_CHECKING:
     from facts.ingest import Ingested
     from features.build import Built
-    from training.metrics import Estimate
     from training.pipeline import Trained
     from training.plan import Unanswered
     from training.silences import Silence
@@ -150,10 +149,7 @@ def answered(
 
 
 def _became(report: Mapping[str, Any]) -> tuple[str, str]:
-    head, *grounds = report["verdict"]
-    if report["is_champion"]:
-        return "champion", head
-    return "refused by the gate", "; ".join(ground for ground in grounds if "holds" not in ground) or head
+    return "champion" if report["is_champion"] else "refused by the gate", report["reason"]
 
 
 def _show_groups(groups: Sequence[Mapping[str, Any]]) -> None:
@@ -222,7 +218,7 @@ def _show_models(home: Home) -> None:
             "champion" if champions[v.task] == v.version else "",
             v.verdict,
             v.horizon_days,
-            v.reason if v.verdict == "refused" else "",
+            v.reason,
             v.asked_by,
         )
         for v in versions
@@ -247,13 +243,10 @@ def _period(shop: Shop) -> str:
     return f"{day_of(shop.observed_from, shop.timezone)} to {day_of(shop.observed_until, shop.timezone)}"
 
 
-def estimate(measured: Estimate) -> str:
-    """Return a metric with its interval."""
-    return _estimate({"value": measured.value, "low": measured.low, "high": measured.high})
-
-
 def _estimate(measured: Mapping[str, float]) -> str:
-    return f"{measured['value']:.4g} ({measured['low']:.4g} to {measured['high']:.4g})"
+    from training.metrics import Estimate
+
+    return str(Estimate(**measured))
 
 
 def _cell(value: object) -> str:

@@ -22,7 +22,7 @@ from facts.lake import Lake
 from features.snapshots import snapshot_cutoffs
 from scoring.parts import Figures
 from training.baselines import baselines_for
-from training.beside import measure_beside
+from training.checks import measure_beside
 from training.dataset import TrainingSet, build_training_set
 from training.enough import usable_splits
 from training.evaluation import DRAWS, predict_all

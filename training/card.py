@@ -102,7 +102,7 @@ def _groups(evaluation: Evaluation) -> str:
     names = list(evaluation.groups[0].estimates)
     rows = [
         f"| {group.group}: {group.said} | {group.rows:,} | {group.mean_predicted:.4g} | {group.mean_actual:.4g} | "
-        + " | ".join(_said(group.estimates[name], bold=False) for name in names)
+        + " | ".join(str(group.estimates[name]) for name in names)
         + " |"
         for group in evaluation.groups
     ]
@@ -133,12 +133,12 @@ def _metric_table(task: Task, evaluation: Evaluation) -> str:
     )
     rows = [
         f"| {metric} | "
-        + " | ".join(_said(evaluation.estimates[name][metric], bold=name == MODEL) for name in names)
+        + " | ".join(_cell(evaluation.estimates[name][metric], is_bold=name == MODEL) for name in names)
         + " |"
         for metric in METRICS[task.kind]
     ]
     rows += [
-        f"| {name} | {_said(estimate, bold=True)} |" + " |" * (len(names) - 1)
+        f"| {name} | {_cell(estimate, is_bold=True)} |" + " |" * (len(names) - 1)
         for name, estimate in evaluation.interval.items()
     ]
     return "\n".join([head, *rows, *_by_chance(evaluation.calibration_error_by_chance)])
@@ -152,6 +152,5 @@ def _by_chance(error: float | None) -> list[str]:
     return ["", f"{said} (97.5 % of samples of this size). {about}."]
 
 
-def _said(estimate: Estimate, *, bold: bool) -> str:
-    value = f"{estimate.value:.4g}"
-    return f"{f'**{value}**' if bold else value} ({estimate.low:.4g} to {estimate.high:.4g})"
+def _cell(estimate: Estimate, *, is_bold: bool) -> str:
+    return f"**{estimate}**" if is_bold else str(estimate)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 
 import numpy as np
@@ -14,27 +14,19 @@ from facts.errors import GateFailed
 from scoring.model import TaskModel
 from scoring.parts import Figures
 from training.baselines import Baseline, baselines_for
-from training.beside import (
-    accepted_beside,
-    measure_beside,
-    uncovered,
-    wrong_in_total,
-)
+from training.checks import check_all, measure_beside
 from training.dataset import TrainingSet
 from training.groups import measure_groups
 from training.largest import Largest, largest_of
 from training.metrics import (
-    CALIBRATION_ERROR,
     INTERVAL_PERCENTILES,
     METRICS,
     Estimate,
-    accepted_calibration,
     bootstrap_weights,
     calibration_by_chance,
     decile_means,
     decile_table,
     estimate_all,
-    miscalibrated,
     paired_difference,
 )
 from training.potential import Growth, measure_growth
@@ -51,6 +43,15 @@ class Reigning:
 
     model: TaskModel
     tested_on: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opponent:
+    """What a model is held against, by the name of its predictions."""
+
+    name: str
+    must_win: bool  # the model, against it
+    label: str = ""
 
 
 def evaluate(
@@ -80,26 +81,17 @@ def evaluate(
     figures = model.figures(test.matrix)
     baselines = baselines_for(task.kind, horizon_days=model.horizon_days, columns=test.features)
     predictions = predict_all(figures, baselines, train, test)
-    must_win = {baseline.name: baseline.is_single_feature for baseline in baselines}
+    opponents = [Opponent(name=baseline.name, must_win=baseline.is_single_feature) for baseline in baselines]
     unmeasured = reigning and _unmeasured(reigning, model, test)
     if reigning and not unmeasured:
         own = test.frame[list(reigning.model.features)].to_numpy(dtype=np.float32)
         predictions[CHAMPION] = reigning.model.score(own)
-        must_win[CHAMPION] = True
+        opponents.append(Opponent(name=CHAMPION, must_win=True, label=reigning.model.label))
     estimates = estimate_all(task.kind, actual, predictions, draws=DRAWS, seed=seed)
     interval = measure_beside(actual, figures, draws=DRAWS, seed=seed)
     groups = measure_groups(task.kind, test.frame, actual, predictions[MODEL], figures.interval, draws=DRAWS, seed=seed)
     by_chance = calibration_by_chance(predictions[MODEL], seed=seed) if task.kind == "probability" else None
-    obstacles = (
-        unmeasured,
-        None if by_chance is None else miscalibrated(estimates[MODEL][CALIBRATION_ERROR].value, by_chance),
-        uncovered(interval),
-        wrong_in_total(interval),
-    )
-    comparisons = _compare_all(task, actual, predictions, must_win, seed=seed)
-    if reigning and not unmeasured:
-        *others, champion = comparisons
-        comparisons = (*others, replace(champion, label=reigning.model.label))
+    comparisons = _compare_all(task, actual, predictions, opponents, seed=seed)
     return Evaluation(
         actual=actual,
         predictions=predictions,
@@ -111,20 +103,11 @@ def evaluate(
         growth=_growth(model, figures, actual, seed=seed),
         deciles=_deciles(task, actual, predictions[MODEL], seed=seed),
         comparisons=comparisons,
-        largest=_largest(task, actual, predictions, must_win, comparisons, estimates[MODEL], seed=seed),
+        largest=_largest(task, actual, predictions, opponents, comparisons, estimates[MODEL], seed=seed),
         gate_metric=task.gate_metric,
-        passed=_passed(estimates[MODEL], interval, by_chance),
-        obstacles=tuple(obstacle for obstacle in obstacles if obstacle),
+        checks=check_all({**estimates[MODEL], **interval}, calibration_by_chance=by_chance),
+        obstacles=(unmeasured,) if unmeasured else (),
     )
-
-
-def _passed(
-    estimates: Mapping[str, Estimate], interval: Mapping[str, Estimate], by_chance: float | None
-) -> tuple[str, ...]:
-    """Say what was looked at beside the comparisons, of a model in whose way it does not stand."""
-    if by_chance is None:
-        return accepted_beside(interval)
-    return (accepted_calibration(estimates[CALIBRATION_ERROR].value, by_chance),)
 
 
 def predict_all(
@@ -173,7 +156,7 @@ def _largest(
     task: Task,
     actual: NDArray[np.float64],
     predictions: Mapping[str, NDArray[np.float64]],
-    must_win: Mapping[str, bool],
+    opponents: Sequence[Opponent],
     comparisons: Sequence[Comparison],
     estimates: Mapping[str, Estimate],
     *,
@@ -187,7 +170,7 @@ def _largest(
     fewer = {name: np.delete(predicted, row) for name, predicted in predictions.items()}
     rest = np.delete(actual, row)
     without = estimate_all(task.kind, rest, {MODEL: fewer[MODEL]}, draws=DRAWS, seed=seed)[MODEL]
-    again = _compare_all(task, rest, fewer, must_win, seed=seed)
+    again = _compare_all(task, rest, fewer, opponents, seed=seed)
     return Largest(
         share=share,
         estimates=estimates,
@@ -201,24 +184,25 @@ def _compare_all(
     task: Task,
     actual: NDArray[np.float64],
     predictions: Mapping[str, NDArray[np.float64]],
-    must_win: Mapping[str, bool],
+    opponents: Sequence[Opponent],
     *,
     seed: int,
 ) -> tuple[Comparison, ...]:
-    return tuple(_compare(task, name, actual, predictions, must_win=must, seed=seed) for name, must in must_win.items())
+    return tuple(_compare(task, opponent, actual, predictions, seed=seed) for opponent in opponents)
 
 
 def _compare(
     task: Task,
-    other: str,
+    opponent: Opponent,
     actual: NDArray[np.float64],
     predictions: Mapping[str, NDArray[np.float64]],
     *,
-    must_win: bool,
     seed: int,
 ) -> Comparison:
-    metric = METRICS[task.kind][task.gate_metric]
-    advantage = paired_difference(metric, actual, predictions[MODEL], predictions[other], draws=DRAWS, seed=seed)
+    metric, theirs = METRICS[task.kind][task.gate_metric], predictions[opponent.name]
+    advantage = paired_difference(metric, actual, predictions[MODEL], theirs, draws=DRAWS, seed=seed)
     once = np.ones((1, len(actual)))
-    margin = MARGIN * abs(float(metric.compute(actual, predictions[other], once)[0]))
-    return Comparison(baseline=other, advantage=advantage, must_win=must_win, margin=margin)
+    margin = MARGIN * abs(float(metric.compute(actual, theirs, once)[0]))
+    return Comparison(
+        baseline=opponent.name, label=opponent.label, advantage=advantage, must_win=opponent.must_win, margin=margin
+    )

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 import numpy as np
 
 from scoring.parts import INVERSE, QUANTILES, Floats, Rows, Windows
+from scoring.trees import xgboost_margins
 from training.baselines import RECENCY
 from training.dataset import TrainingSet
 from training.means import Means, thread_count
@@ -219,11 +220,9 @@ def search_direction(task: Task) -> Literal["minimize", "maximize"]:
 
 
 def _predict(objective: Objective, boosters: Boosters, whole: Rows) -> Floats:
-    raw: Floats
     if objective.is_of_quantiles:
-        raw = boosters.main.inplace_predict(whole, predict_type="margin").astype(np.float64)
-        return raw.reshape(len(whole), -1)
-    raw = boosters.main.inplace_predict(whole).astype(np.float64)
+        return xgboost_margins(boosters.main, whole)
+    raw: Floats = boosters.main.inplace_predict(whole).astype(np.float64)
     if boosters.buys is not None:
         raw *= boosters.buys.inplace_predict(whole).astype(np.float64)
     return raw

@@ -39,11 +39,7 @@ class Largest:
         return f"{head}; the verdict hangs on that one customer: without, the gate would say otherwise"
 
     def _both(self, name: str) -> str:
-        return f"{_said(self.estimates[name])}, {_said(self.without[name])} without"
-
-
-def _said(found: Estimate) -> str:
-    return f"{found.value:.4g} ({found.low:.4g} to {found.high:.4g})"
+        return f"{self.estimates[name]}, {self.without[name]} without"
 
 
 def largest_of(actual: Floats) -> tuple[int, float] | None:

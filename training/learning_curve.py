@@ -190,8 +190,7 @@ def _answer(metric: str, what: Of, points: Sequence[Point]) -> str:
     last = points[-1]
     if last.gain is None:
         return f"more {what}: not known, as there is one point only"
-    gain = f"{last.gain.value:+.4g}, 95 % {last.gain.low:+.4g} to {last.gain.high:+.4g}"
-    step = f"from {points[-2].said} to all {what}, {metric} changed by {gain} (positive is better)"
+    step = f"from {points[-2].said} to all {what}, {metric} changed by {last.gain:+.4g}, where more is better"
     if last.gain.low > 0:
         return f"more {what} would probably help: {step}"
     if last.gain.high < 0:

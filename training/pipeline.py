@@ -18,10 +18,10 @@ from training.enough import usable_splits
 from training.evaluation import Reigning, evaluate
 from training.final import learn
 from training.means import Means, require_means
-from training.monitoring.performance import read_promise
 from training.monitoring.reference import build_reference, log_reference
 from training.parity import parity_obstacle
 from training.plan import Plan
+from training.promise import read_promise
 from training.reign import BY_GATE, crown, has_reigned, who
 from training.result import Result, build_figures, build_metrics, build_report
 from training.tasks import TASKS

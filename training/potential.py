@@ -36,10 +36,9 @@ class Growth:
         return self.ratio.low > 1
 
     def __str__(self) -> str:
-        r = self.ratio
         return (
             f"{self.flagged} customers with potential spent {self.mean_flagged:,.2f} on average, {self.others} others "
-            f"of equal spend so far {self.mean_others:,.2f}: {r.value:.2f} times (95 % {r.low:.2f} to {r.high:.2f})"
+            f"of equal spend so far {self.mean_others:,.2f}: {self.ratio:.2f} times as much"
         )
 
     def told(self) -> Mapping[str, object]:

@@ -71,6 +71,7 @@ def build_report(result: Result) -> dict[str, Any]:
         "deciles": evaluation.deciles.to_dict("records"),
         "is_champion": evaluation.is_champion,
         "verdict": evaluation.verdict,
+        "reason": evaluation.reason,
         "largest_customer": evaluation.largest.told() if evaluation.largest else None,
         "notes": [*plan.notes, *evaluation.notes],
     }
@@ -111,13 +112,12 @@ def build_figures(result: Result) -> dict[str, Figure]:
     predicted = evaluation.predictions[MODEL]
     baselines = {name: scores for name, scores in evaluation.predictions.items() if name != MODEL}
     sample = result.test_rows.matrix[:SHAP_ROWS]
-    gains = model.booster.get_score(importance_type="total_gain")
-    gain = [float(gains.get(f"f{index}", 0.0)) for index in range(len(model.features))]
+    shares = model.gain_shares
     unit = _raw_unit(str(found.params["objective"]), currency=model.currency)
     gate_estimates = {name: measured[task.gate_metric] for name, measured in evaluation.estimates.items()}
     figures = {
         "feature_importance": plots.importance_plot(
-            model.features, gain, subject=subject, row_count=len(result.train_rows.frame)
+            list(shares), list(shares.values()), subject=subject, row_count=len(result.train_rows.frame)
         ),
         "shap_summary": plots.shap_summary_plot(
             model.features, model.contributions(sample)[0], sample, subject=subject, unit=unit

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from training.checks import Check
 from training.groups import GroupMeasure
 from training.largest import Largest
 from training.metrics import Estimate
@@ -45,9 +46,8 @@ class Comparison:
         at_most = f"not worse beyond noise, nor by more than {self.margin:.2g},"
         needed = "better beyond noise" if self.must_win else at_most
         verdict = "holds" if self.holds else "fails"
-        a = self.advantage
         other = f"{self.baseline} {self.label}".rstrip()
-        return f"{needed} than {other}: {verdict} ({a.value:+.4g}, 95 % {a.low:+.4g} to {a.high:+.4g})"
+        return f"{needed} than {other}: {verdict}, by {self.advantage:+.4g}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,29 +70,31 @@ class Evaluation:
     growth: Growth | None = None
     calibration_error_by_chance: float | None = None  # what perfect probabilities stay below in 97.5 % of samples
     largest: Largest | None = None
-    passed: tuple[str, ...] = ()  # sentences: what else the gate looked at
+    checks: tuple[Check, ...] = ()
     obstacles: tuple[str, ...] = ()  # sentences: what keeps the model from being champion, whatever it measures
 
     @property
-    def is_champion(self) -> bool:
-        """Return whether the model beats the one-feature baselines and the reigning champion, and nothing beats it.
+    def grounds(self) -> tuple[Comparison | Check, ...]:
+        """Return all that the gate looks at."""
+        return (*self.comparisons, *self.checks)
 
-        It must be calibrated, its interval must cover, and the sum of its means must be near the shop's, too.
-        """
-        return not self.obstacles and all(comparison.holds for comparison in self.comparisons)
+    @property
+    def is_champion(self) -> bool:
+        """Return whether every comparison and every check holds, and nothing else stands in the way."""
+        return not self.obstacles and all(ground.holds for ground in self.grounds)
 
     @property
     def reason(self) -> str:
         """Return the verdict's reason in short: what failed, or by what it passed."""
-        failed = [str(comparison) for comparison in self.comparisons if not comparison.holds]
+        failed = [str(ground) for ground in self.grounds if not ground.holds]
         return "; ".join((*self.obstacles, *failed)) or f"beats all that it must by {self.gate_metric}"
 
     @property
     def verdict(self) -> tuple[str, ...]:
         """Return the verdict, then its grounds, as sentences."""
         head = "champion" if self.is_champion else "refused as champion"
-        grounds = [str(comparison) for comparison in self.comparisons]
-        return (f"{head}, judged by {self.gate_metric}", *grounds, *(self.obstacles or self.passed))
+        said = f"{head}, judged by {self.gate_metric} (95 % intervals)"
+        return (said, *[str(ground) for ground in self.grounds], *self.obstacles)
 
     @property
     def notes(self) -> tuple[str, ...]:

@@ -22,29 +22,29 @@ from scoring.decision_log.records import Decision, DecisionLogFailed
 
 _DAY = 86_400_000_000  # microseconds
 _CHUNK = 5_000  # rows of one transaction of pruning, so that writers never wait long for it
-_LATER = ("p10", "p50", "p90", "mean")  # columns that the first logs did not have
-_COLUMNS = (
-    f"customer_id, task, score, horizon_days, model, answered_at, features_as_of, request_id, {', '.join(_LATER)}"
-)
-_SCHEMA = """
+_TYPES = {
+    "customer_id": "TEXT NOT NULL",
+    "task": "TEXT NOT NULL",
+    "score": "REAL NOT NULL",
+    "horizon_days": "INTEGER NOT NULL",
+    "model": "TEXT NOT NULL",
+    "answered_at": "INTEGER NOT NULL",
+    "features_as_of": "INTEGER NOT NULL",
+    "request_id": "TEXT NOT NULL",
+    "p10": "REAL",  # this and what follows the first logs did not have
+    "p50": "REAL",
+    "p90": "REAL",
+    "mean": "REAL",
+}
+_COLUMNS = ", ".join(_TYPES)
+_SCHEMA = f"""
     CREATE TABLE IF NOT EXISTS decisions (
         position INTEGER PRIMARY KEY,
-        customer_id TEXT NOT NULL,
-        task TEXT NOT NULL,
-        score REAL NOT NULL,
-        horizon_days INTEGER NOT NULL,
-        model TEXT NOT NULL,
-        answered_at INTEGER NOT NULL,
-        features_as_of INTEGER NOT NULL,
-        request_id TEXT NOT NULL,
         recorded_at INTEGER NOT NULL,
-        p10 REAL,
-        p50 REAL,
-        p90 REAL,
-        mean REAL
+        {", ".join(f"{name} {of}" for name, of in _TYPES.items())}
     )
 """
-_INSERT = f"INSERT INTO decisions ({_COLUMNS}, recorded_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608 - our own
+_INSERT = f"INSERT INTO decisions ({_COLUMNS}, recorded_at) VALUES ({'?, ' * len(_TYPES)}?)"  # noqa: S608 - our own
 _FIRST = f"""
     SELECT {_COLUMNS} FROM (
         SELECT *, row_number() OVER (
@@ -153,12 +153,17 @@ class SqliteDecisions:
 
 def _complete(connection: sqlite3.Connection) -> None:
     """Add the columns that a log of an earlier release lacks, for one process that opens it at a time."""
+    if not _lacking(connection):
+        return
     connection.execute("BEGIN IMMEDIATE")
-    known = {name for _, name, *_ in connection.execute("PRAGMA table_info(decisions)")}
-    for name in _LATER:
-        if name not in known:
-            connection.execute(f"ALTER TABLE decisions ADD COLUMN {name} REAL")
+    for name in _lacking(connection):
+        connection.execute(f"ALTER TABLE decisions ADD COLUMN {name} {_TYPES[name]}")
     connection.execute("COMMIT")
+
+
+def _lacking(connection: sqlite3.Connection) -> list[str]:
+    known = {name for _, name, *_ in connection.execute("PRAGMA table_info(decisions)")}
+    return [name for name in _TYPES if name not in known]
 
 
 def _row_of(decision: Decision) -> tuple[object, ...]:

@@ -15,7 +15,7 @@ from facts.errors import GateFailed
 from scoring.parts import SWANSON, Figures
 from tests.builders import EPOCH, at
 from training.backtest import AtCutoff, Backtest, pool, pool_beside, rolling_splits
-from training.beside import MEAN_TOTAL, measure_beside
+from training.checks import MEAN_TOTAL, measure_beside
 from training.dataset import TrainingSet
 from training.evaluation import DRAWS
 from training.learning_curve import SHARES, LearningCurve, Point, customer_order, last_cutoffs, of_customers

@@ -12,20 +12,28 @@ import xgboost
 
 from scoring.model import TaskModel
 from scoring.parts import Calibration
-from training.beside import uncovered, wrong_in_total
+from training.checks import MEAN_TOTAL, Check, check_all
 from training.dataset import TrainingSet
 from training.evaluation import MARGIN, Reigning, evaluate
-from training.metrics import Estimate, calibration_by_chance, miscalibrated
+from training.metrics import CALIBRATION_ERROR, COVERAGE, INSIDE, Estimate, calibration_by_chance
 from training.tasks import TASKS
 from training.verdict import Comparison, Evaluation
 
 CUTOFF = datetime(2024, 3, 1, tzinfo=UTC)
+_KEPT = {"actual": None, "predictions": {}, "estimates": {}, "deciles": None, "gate_metric": "auc"}
 COLUMNS = ("order_recency_live_days", "order_count_30d", "order_count_365d", "spend_amount_90d", "spend_amount_365d")
 
 
+def between(low, high):
+    return Estimate(value=(low + high) / 2, low=low, high=high)
+
+
+def about(value):
+    return between(value, value)
+
+
 def _comparison(low, high, *, must_win):
-    seen = Estimate(value=(low + high) / 2, low=low, high=high)
-    return Comparison(baseline="b", advantage=seen, must_win=must_win, margin=0.02)
+    return Comparison(baseline="b", advantage=between(low, high), must_win=must_win, margin=0.02)
 
 
 @pytest.mark.parametrize(
@@ -45,12 +53,11 @@ def test_a_single_feature_must_be_beaten_and_no_other_may_win(low, high, must_wi
 
 
 def test_one_failed_comparison_refuses():
-    kept = {"actual": None, "predictions": {}, "estimates": {}, "deciles": None, "gate_metric": "auc"}
     good, bad = _comparison(0.01, 0.02, must_win=True), _comparison(-0.01, 0.02, must_win=True)
-    assert Evaluation(comparisons=(good, good), **kept).is_champion
-    refused = Evaluation(comparisons=(good, bad), **kept)
+    assert Evaluation(comparisons=(good, good), **_KEPT).is_champion
+    refused = Evaluation(comparisons=(good, bad), **_KEPT)
     assert not refused.is_champion
-    assert refused.verdict[0] == "refused as champion, judged by auc"
+    assert refused.verdict[0] == "refused as champion, judged by auc (95 % intervals)"
     assert "fails" in refused.verdict[2]
 
 
@@ -60,34 +67,49 @@ def test_probabilities_must_be_taken_at_their_word_but_for_chance():
     perfect = calibration_by_chance(said, seed=1)
     assert 0.05 < perfect < 0.15  # of 160 customers in ten bins
     assert calibration_by_chance(random.random(20_000), seed=1) < 0.02
-    assert miscalibrated(0.11, perfect) is None
-    assert "is accepted" in miscalibrated(0.11, 0.02)
+    (near,), (far,) = (check_all({CALIBRATION_ERROR: about(0.11)}, calibration_by_chance=c) for c in (perfect, 0.02))
+    assert near.holds
+    assert not far.holds
+    assert str(far) == "its probabilities are 0.110 off on average, up to 0.070 is accepted, 0.020 as chance: fails"
 
 
 @pytest.mark.parametrize(
-    ("covered", "inside", "said"),
+    ("covered", "inside", "holds", "said"),
     [
-        ((0.7, 0.76), (0.7, 0.76), None),
-        ((0.6, 0.7), (0.6, 0.7), "covers 65%"),
-        ((0.86, 0.9), (0.86, 0.9), "covers 88%"),
-        ((0.91, 0.93), (0.3, 0.32), None),  # most spend nothing, and p10 says so
+        ((0.7, 0.76), (0.7, 0.76), True, "covers 73% (70% to 76%) with its ends"),
+        ((0.6, 0.7), (0.6, 0.7), False, "covers 65%"),
+        ((0.86, 0.9), (0.86, 0.9), False, "and 88% (86% to 90%) without, up to 85%"),
+        ((0.91, 0.93), (0.3, 0.32), True, "covers 92%"),  # most spend nothing, and p10 says so
     ],
 )
-def test_an_interval_must_cover(covered, inside, said):
-    measured = {
-        name: Estimate(value=sum(ends) / 2, low=ends[0], high=ends[1])
-        for name, ends in (("coverage_80", covered), ("inside_80", inside))
-    }
-    found = uncovered(measured)
-    assert found is None if said is None else said in found
-    assert uncovered({}) is None
+def test_an_interval_must_cover(covered, inside, holds, said):
+    (found,) = check_all({COVERAGE: between(*covered), INSIDE: between(*inside)}, calibration_by_chance=None)
+    assert found.holds is holds
+    assert said in found.said
 
 
-@pytest.mark.parametrize(("low", "high", "said"), [(0.7, 0.8, None), (0.1, 0.12, "is 11% of what"), (1.4, 1.6, "150%")])
-def test_means_must_sum_to_about_what_was_spent(low, high, said):
-    found = wrong_in_total({"mean_total_ratio": Estimate(value=(low + high) / 2, low=low, high=high)})
-    assert (found is None) if said is None else said in found
-    assert wrong_in_total({}) is None
+@pytest.mark.parametrize(
+    ("low", "high", "holds", "said"),
+    [(0.7, 0.8, True, "is 75%"), (0.1, 0.12, False, "is 11% (10% to 12%) of what"), (1.4, 1.6, False, "150%")],
+)
+def test_means_must_sum_to_about_what_was_spent(low, high, holds, said):
+    (found,) = check_all({MEAN_TOTAL: between(low, high)}, calibration_by_chance=None)
+    assert found.holds is holds
+    assert said in found.said
+
+
+def test_what_was_not_measured_is_not_looked_at():
+    assert check_all({"mae": about(1.0)}, calibration_by_chance=None) == ()
+
+
+def test_one_failed_check_refuses():
+    good = _comparison(0.01, 0.02, must_win=True)
+    refused = Evaluation(
+        comparisons=(good,), checks=(Check(said="one", holds=True), Check(said="two", holds=False)), **_KEPT
+    )
+    assert not refused.is_champion
+    assert refused.reason == "two: fails"
+    assert refused.verdict[-2:] == ("one: holds", "two: fails")
 
 
 class TestTheReigningChampion:

@@ -19,10 +19,8 @@ from training.metrics.bootstrap import (
 from training.metrics.catalog import AMOUNT_METRICS, LOG_LOSS_FLOOR, METRICS, PROBABILITY_METRICS, Metric
 from training.metrics.chance import (
     CALIBRATION_ERROR,
-    accepted_calibration,
     calibration_by_chance,
     chance_values,
-    miscalibrated,
 )
 from training.metrics.deciles import DECILE_COUNT, decile_means, decile_table, gain_curve
 from training.metrics.intervals import (
@@ -56,7 +54,6 @@ __all__ = [
     "Metric",
     "UnusablePredictionsError",
     "Weights",
-    "accepted_calibration",
     "bootstrap_blocks",
     "bootstrap_weights",
     "calibration_by_chance",
@@ -68,7 +65,6 @@ __all__ = [
     "estimate_interval",
     "gain_curve",
     "goodness",
-    "miscalibrated",
     "paired_difference",
     "pinball_loss",
 ]

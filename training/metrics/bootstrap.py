@@ -34,6 +34,14 @@ class Estimate:
     low: float
     high: float
 
+    def __format__(self, spec: str) -> str:
+        """Write "value (low to high)", each by the same format, four significant digits if none is given."""
+        value, low, high = (format(figure, spec or ".4g") for figure in (self.value, self.low, self.high))
+        return f"{value} ({low} to {high})"
+
+    def __str__(self) -> str:
+        return format(self, "")
+
 
 def bootstrap_weights(row_count: int, *, draws: int, seed: int) -> NDArray[np.float32]:
     """How often each row occurs in each resample: (draws, row_count), every draw sums to row_count.

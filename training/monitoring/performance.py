@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -14,28 +12,22 @@ import pandas as pd
 from facts.lake import Lake
 from scoring.decision_log import Decision, DecisionLog
 from scoring.parts import QUANTILE_NAMES, Figures
-from scoring.registry import run_folder
-from training.beside import measure_beside, uncovered, wrong_in_total
+from training.checks import Check, check_all, measure_beside
 from training.dataset import label_rows
 from training.evaluation import DRAWS
 from training.metrics import (
-    CALIBRATION_ERROR,
     METRICS,
     Estimate,
     Kind,
     calibration_by_chance,
     estimate_all,
     goodness,
-    miscalibrated,
 )
 from training.monitoring.drift import Thresholds
+from training.promise import Promise
 from training.silences import find_silences
 from training.tasks import Task
-from training.tracking import REPORT
 from training.verdict import MODEL
-
-if TYPE_CHECKING:
-    from facts.home import Home
 
 Verdict = Literal["not enough yet", "holds", "worse than promised"]
 _UNTOLD = (np.nan, np.nan, np.nan)
@@ -43,21 +35,11 @@ LEAST_OF_EACH_OUTCOME = 0.1  # of the least number of customers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Promise:
-    """What a version's report says of it: its metrics on the test cutoff, with intervals."""
-
-    version: str
-    test_cutoff: datetime
-    estimates: Mapping[str, Estimate]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Performance:
     """A version's answers whose horizon has passed, held against what customers then did.
 
     `estimates` is by metric, empty where too little is known: `found` of `needed`, in `counted` things. Of amounts and
-    days it has the interval's and the mean's, too. `broken` says, by the rules of the gate, what of the answers could
-    not be taken at its word: probabilities, intervals, sums of means.
+    days it has the interval's and the mean's, too. `checks` are the gate's, of the answers.
     """
 
     model: str
@@ -72,7 +54,7 @@ class Performance:
     needed: int
     found: int
     counted: str = "customers"
-    broken: tuple[str, ...] = ()
+    checks: tuple[Check, ...] = ()
 
     @property
     def verdict(self) -> Verdict:
@@ -103,16 +85,6 @@ def settled_answers(lake: Lake, task: Task, log: DecisionLog) -> list[Decision]:
     return [told for told in settled if not silences.misleads(told.answered_at, horizon_days=told.horizon_days)]
 
 
-def read_promise(home: Home, task: str, version: str) -> Promise:
-    """Read what a registered version promised; raise UnusableChampion where its run is gone."""
-    report = json.loads((run_folder(home, task, version) / REPORT).read_text(encoding="utf-8"))
-    return Promise(
-        version=version,
-        test_cutoff=datetime.fromisoformat(report["test_cutoff"]),
-        estimates={name: Estimate(**told) for name, told in (report["estimates"][MODEL] | report["interval"]).items()},
-    )
-
-
 def measure(
     lake: Lake, task: Task, decisions: Sequence[Decision], promise: Promise, *, thresholds: Thresholds, seed: int = 1
 ) -> Performance:
@@ -129,7 +101,7 @@ def measure(
     unseen = [decision for decision in decisions if decision.answered_at >= promise.test_cutoff]
     rows = labelled_answers(lake, task, unseen)
     needed, found, counted = _enough(task, rows, thresholds.least_customers)
-    estimates, broken = _measured(task, rows, seed=seed) if found >= needed else ({}, ())
+    estimates, checks = _measured(task, rows, seed=seed) if found >= needed else ({}, ())
     return Performance(
         model=decisions[0].model,
         version=promise.version,
@@ -143,20 +115,19 @@ def measure(
         needed=needed,
         found=found,
         counted=counted,
-        broken=broken,
+        checks=checks,
     )
 
 
-def _measured(task: Task, rows: pd.DataFrame, *, seed: int) -> tuple[Mapping[str, Estimate], tuple[str, ...]]:
-    """Return the metrics of answers, whole customers drawn, and what could not be taken at its word."""
+def _measured(task: Task, rows: pd.DataFrame, *, seed: int) -> tuple[Mapping[str, Estimate], tuple[Check, ...]]:
+    """Return the metrics of answers, whole customers drawn, and the checks of them."""
     label, clusters = rows["label"].to_numpy(), rows["customer_id"].tolist()
     estimates = estimate_all(
         task.kind, label, {MODEL: rows["score"].to_numpy()}, draws=DRAWS, seed=seed, clusters=clusters
     )[MODEL]
     if task.kind == "probability":
         each = rows.drop_duplicates("customer_id")["score"].to_numpy()  # chance is drawn by customer, not by answer
-        why_not = miscalibrated(estimates[CALIBRATION_ERROR].value, calibration_by_chance(each, seed=seed))
-        return estimates, (why_not,) if why_not else ()
+        return estimates, check_all(estimates, calibration_by_chance=calibration_by_chance(each, seed=seed))
     told = rows.dropna(subset=[QUANTILE_NAMES[0]])  # logs of earlier releases kept the score only
     figures = Figures(
         score=told["score"].to_numpy(),
@@ -166,7 +137,7 @@ def _measured(task: Task, rows: pd.DataFrame, *, seed: int) -> tuple[Mapping[str
     beside = measure_beside(
         told["label"].to_numpy(), figures, draws=DRAWS, seed=seed, clusters=told["customer_id"].tolist()
     )
-    return {**estimates, **beside}, tuple(why for why in (uncovered(beside), wrong_in_total(beside)) if why)
+    return {**estimates, **beside}, check_all(beside, calibration_by_chance=None)
 
 
 def labelled_answers(lake: Lake, task: Task, decisions: Sequence[Decision]) -> pd.DataFrame:

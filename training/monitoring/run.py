@@ -22,8 +22,9 @@ from scoring.registry import UnusableChampion, read_champion
 from training import plots, tracking
 from training.metrics import Estimate, Floats
 from training.monitoring.drift import FeatureDrift, Thresholds, as_frame, drift_of, drift_table
-from training.monitoring.performance import Performance, measure, read_promise, settled_answers
+from training.monitoring.performance import Performance, measure, settled_answers
 from training.monitoring.reference import Reference, read_reference
+from training.promise import read_promise
 from training.tasks import Task
 
 if TYPE_CHECKING:
@@ -80,8 +81,8 @@ class Monitored:
             found.append(f"the scores have drifted: {self.score.psi:.2f}, at most {self.score.limit:.2f} is usual")
         if self.performance and self.performance.verdict == "worse than promised":
             found.append(f"the champion's {self.task.gate_metric} is worse than promised")
-        broken = self.performance.broken if self.performance else ()
-        found += [f"on what the champion answered {why}" for why in broken]
+        checks = self.performance.checks if self.performance else ()
+        found += [f"on what the champion answered {check.said}" for check in checks if not check.holds]
         return tuple(found)
 
 
@@ -238,13 +239,9 @@ def performance_sentence(seen: Monitored) -> str:
         )
     measured, promised = found.estimates[metric], found.promised[metric]
     return (
-        f"performance: {found.verdict}: {metric} {_said(measured)} on {counted(found.answers, 'answer')} to "
-        f"{counted(found.customers, 'customer')}, promised {_said(promised)}"
+        f"performance: {found.verdict}: {metric} {measured} on {counted(found.answers, 'answer')} to "
+        f"{counted(found.customers, 'customer')}, promised {promised}"
     )
-
-
-def _said(estimate: Estimate) -> str:
-    return f"{estimate.value:.4g} ({estimate.low:.4g} to {estimate.high:.4g})"
 
 
 def _figures(seen: Monitored, reference: Reference, scores: Floats) -> dict[str, Any]:

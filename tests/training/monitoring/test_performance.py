@@ -17,8 +17,9 @@ from scoring.decision_log.in_sqlite import SqliteDecisions
 from tests.builders import EPOCH, Line, Order, at, delivery, rows_of
 from training.evaluation import DRAWS
 from training.metrics import Estimate, estimate_all
-from training.monitoring import Promise, Thresholds, measure
+from training.monitoring import Thresholds, measure
 from training.monitoring.performance import settled_answers
+from training.promise import Promise
 from training.tasks import TASKS
 from training.verdict import MODEL
 
@@ -142,7 +143,7 @@ def test_probabilities_that_came_out_otherwise_are_told_however_often_they_were_
         found = measure(
             lake, TASKS["repurchase"], often, promise("auc", value=0.5), thresholds=Thresholds(least_customers=20)
         )
-        assert bool(found.broken) == is_told
+        assert [check.holds for check in found.checks] == [not is_told]
 
 
 @pytest.mark.parametrize(
@@ -158,7 +159,8 @@ def test_intervals_and_means_that_came_out_otherwise_are_told(lake, interval, me
     told = [replace(d, interval=interval, mean=mean) for d in decided("clv", SCORES)]
     promised = promise("normalised_gini", value=0.5)
     found = measure(lake, TASKS["clv"], told, promised, thresholds=Thresholds(least_customers=20))
-    assert [said in why for said, why in zip(broken, found.broken, strict=True)] == [True] * len(broken)
+    why = [check.said for check in found.checks if not check.holds]
+    assert [part in said for part, said in zip(broken, why, strict=True)] == [True] * len(broken)
     assert ("coverage_80" in found.estimates) == (interval is not None)
 
 
