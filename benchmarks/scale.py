@@ -34,6 +34,7 @@ from features.store import TTL, apply_definitions, open_registered
 from scoring.batch import score_lake
 from scoring.registry import read_version
 from simulation.run import simulate
+from training.known import Known
 from training.pipeline import read_versions, train
 from training.plan import plan
 from training.tasks import TASKS
@@ -102,8 +103,8 @@ def _history(folder: Path, _customers: int) -> int:
 def _train(folder: Path, _customers: int) -> int:
     home = Home(folder)
     plans = plan(Lake(home.lake), list(TASKS), horizon_days=HORIZON_DAYS, budget=Budget(trials=0)).ready
-    store = apply_definitions(home)
-    reports = [train(one, home, store).report for one in plans]
+    known = Known(apply_definitions(home), Lake(home.lake))
+    reports = [train(one, home, known).report for one in plans]
     return sum(report["train_rows"] + report["test_rows"] for report in reports)
 
 

@@ -43,6 +43,7 @@ def evaluate(  # noqa: PLR0913 - an argument is an option
     from features.store import apply_definitions
     from training.backtest import backtest_data, plan_backtest, run_backtest
     from training.backtest_run import EXPERIMENT, log_backtest
+    from training.known import Known
     from training.learning_curve import learning_curve as measure_curve
     from training.means import Means, require_means
     from training.tasks import task as task_named
@@ -55,7 +56,7 @@ def evaluate(  # noqa: PLR0913 - an argument is an option
     curve = None
     with show.working(f"Evaluate {name}, next {plans[0].horizon.days} days") as step:
         step("training set")
-        data = backtest_data(apply_definitions(home), lake, plans)
+        data = backtest_data(Known(apply_definitions(home), lake), plans)
         done = run_backtest(plans, data, home, means=means, on_step=step)
         if learning_curve:
             curve = measure_curve(plans, data, done.measured, home, means=means, on_step=step)

@@ -121,6 +121,7 @@ def train(  # noqa: PLR0913 - an argument is an option
     from features.store import apply_definitions
     from scoring.registry import champion_version
     from training import pipeline
+    from training.known import Known
     from training.means import Means, require_means
     from training.plan import NothingTrained, Unanswered
     from training.plan import plan as plan_training
@@ -134,12 +135,12 @@ def train(  # noqa: PLR0913 - an argument is an option
     plans = plan_training(lake, chosen, horizon_days=horizon_days, budget=budget, seed=seed, rows=rows or LARGEST_ROWS)
     show.silences(plans.silences)
     trained, unanswered = [], list(plans.unanswered)
-    store = apply_definitions(home)
+    known = Known(apply_definitions(home), lake)
     for plan in plans.ready:
         try:
             with show.working(f"Train {plan.task.name}, next {plan.horizon.days} days") as step:
                 done = pipeline.train(
-                    plan, home, store, means=means, on_step=step, is_forced=is_forced, asked_by=command()
+                    plan, home, known, means=means, on_step=step, is_forced=is_forced, asked_by=command()
                 )
         except GateFailed as failed:
             unanswered.append(Unanswered(task=plan.task.name, why=failed))

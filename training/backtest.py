@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -27,8 +27,9 @@ from training.dataset import TrainingSet, build_training_set
 from training.enough import usable_splits
 from training.evaluation import DRAWS, predict_all
 from training.final import learn
+from training.known import Known
 from training.means import Means
-from training.metrics import METRICS, Estimate, estimate_all, paired_difference
+from training.metrics import Estimate, estimate_all, measure_all
 from training.plan import Plan, choose_horizons
 from training.sample import sample_notes, share_for
 from training.silences import find_silences
@@ -36,9 +37,6 @@ from training.splits import Splits, split
 from training.tasks import TASKS
 from training.trials import Budget
 from training.verdict import MODEL
-
-if TYPE_CHECKING:
-    from feast import FeatureStore
 
 Step = Callable[[str], None]
 
@@ -171,11 +169,11 @@ def plan_backtest(
     )
 
 
-def backtest_data(store: FeatureStore, lake: Lake, plans: Sequence[Plan]) -> TrainingSet:
+def backtest_data(known: Known, plans: Sequence[Plan]) -> TrainingSet:
     """Build the rows of all cutoffs that some plans of one task use."""
     cutoffs = sorted({cutoff for plan in plans for cutoff in plan.splits.cutoffs})
     first = plans[0]
-    return build_training_set(store, lake, first.task, cutoffs, horizon_days=first.horizon.days, share=first.share)
+    return build_training_set(known, first.task, cutoffs, horizon_days=first.horizon.days, share=first.share)
 
 
 def run_backtest(
@@ -253,14 +251,9 @@ def pool(measured: Sequence[AtCutoff]) -> tuple[dict[str, dict[str, Estimate]], 
     task, seed = measured[0].plan.task, measured[0].plan.seed
     actual, clusters = np.concatenate([at.actual for at in measured]), _customers(measured)
     said = {name: np.concatenate([at.predictions[name] for at in measured]) for name in measured[0].predictions}
-    metric = METRICS[task.kind][task.gate_metric]
-    pooled = estimate_all(task.kind, actual, said, draws=DRAWS, seed=seed, clusters=clusters)
-    advantages = {
-        name: paired_difference(metric, actual, said[MODEL], other, draws=DRAWS, seed=seed, clusters=clusters)
-        for name, other in said.items()
-        if name != MODEL
-    }
-    return pooled, advantages
+    pooled = measure_all(task.kind, actual, said, draws=DRAWS, seed=seed, clusters=clusters)
+    advantages = {name: pooled.advantage(task.gate_metric, MODEL, name) for name in said if name != MODEL}
+    return pooled.estimates(), advantages
 
 
 def pool_beside(measured: Sequence[AtCutoff]) -> dict[str, Estimate]:

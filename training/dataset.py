@@ -14,16 +14,13 @@ from ibis import _
 from numpy.typing import NDArray
 
 from facts.lake import Lake
-from features.frame import features_as_of
 from features.inputs import Inputs
-from features.snapshots import read_snapshots, snapshot_names
-from scoring.answers import FeatureMismatch
+from features.snapshots import snapshot_names
 from training.enough import require_enough
-from training.sample import is_sampled
+from training.known import Known
 from training.tasks import Task
 
 if TYPE_CHECKING:
-    from feast import FeatureStore
     from ibis.backends.duckdb import Backend
 
 
@@ -81,17 +78,6 @@ def outcomes(orders: ibis.Table, lines: ibis.Table, customers: ibis.Table, *, ho
     )
 
 
-def build_labels(
-    lake: Lake, task: Task, cutoffs: Sequence[datetime], *, horizon_days: int, share: float = 1.0
-) -> pd.DataFrame:
-    """Build the labels of the customers known at the cutoffs, or of a share of them: customer_id, cutoff, label."""
-    with lake.connect() as connection:
-        known = read_snapshots(lake, connection, cutoffs).select("customer_id", "cutoff")
-        if share < 1:
-            known = known.filter(is_sampled(known.customer_id, share))
-        return _labelled(lake, connection, task, known, horizon_days=horizon_days)
-
-
 def label_rows(lake: Lake, task: Task, rows: pd.DataFrame, *, horizon_days: int) -> pd.DataFrame:
     """Build the labels of customers, each from an instant of its own: (customer_id, cutoff) and `label`.
 
@@ -111,13 +97,7 @@ def _labelled(lake: Lake, connection: Backend, task: Task, known: ibis.Table, *,
 
 
 def build_training_set(
-    store: FeatureStore,
-    lake: Lake,
-    task: Task,
-    cutoffs: Sequence[datetime],
-    *,
-    horizon_days: int,
-    share: float = 1.0,
+    known: Known, task: Task, cutoffs: Sequence[datetime], *, horizon_days: int, share: float = 1.0
 ) -> TrainingSet:
     """Join labels with the features of the task's Feast service, each as of its cutoff.
 
@@ -131,27 +111,11 @@ def build_training_set(
     FeatureMismatch
         Feast's service and the snapshots do not have the same features.
     """
-    names = snapshot_names(lake)
-    require_same_features(store, task, names)
-    inputs = Inputs.of(names, lake.shop().has).names
-    labels = build_labels(lake, task, cutoffs, horizon_days=horizon_days, share=share)
-    joined = features_as_of(store, lake, labels, service=f"regulars-{task.name}")
-    joined = joined[joined[task.gate.feature] >= task.gate.at_least]
-    frame = joined[["customer_id", "cutoff", *inputs, "label"]].reset_index(drop=True)
+    lake = known.lake
+    inputs = Inputs.of(snapshot_names(lake), lake.shop().has).names
+    rows = known.at(task, cutoffs, share=share)
+    rows = rows[rows[task.gate.feature] >= task.gate.at_least]
+    labels = label_rows(lake, task, rows, horizon_days=horizon_days)
+    frame = rows[["customer_id", "cutoff", *inputs]].merge(labels, on=["customer_id", "cutoff"], validate="one_to_one")
     require_enough(frame, task)
     return TrainingSet(frame, inputs)
-
-
-def require_same_features(store: FeatureStore, task: Task, names: Sequence[str]) -> None:
-    """Raise FeatureMismatch where a task's service has other features than the snapshots."""
-    from features.catalog import feature_hash
-
-    service = store.get_feature_service(f"regulars-{task.name}")
-    served = tuple(feature.name for view in service.feature_view_projections for feature in view.features)
-    if set(served) != set(names) or len(served) != len(names):
-        raise FeatureMismatch(
-            f"the snapshots ({len(names)} features)",
-            feature_hash(tuple(names)),
-            feature_hash(served),
-            where=f"service {service.name!r}",
-        )

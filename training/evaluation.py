@@ -20,14 +20,12 @@ from training.groups import measure_groups
 from training.largest import Largest, largest_of
 from training.metrics import (
     INTERVAL_PERCENTILES,
-    METRICS,
     Estimate,
     bootstrap_weights,
     calibration_by_chance,
     decile_means,
     decile_table,
-    estimate_all,
-    paired_difference,
+    measure_all,
 )
 from training.potential import Growth, measure_growth
 from training.tasks import Task
@@ -87,11 +85,10 @@ def evaluate(
         own = test.frame[list(reigning.model.features)].to_numpy(dtype=np.float32)
         predictions[CHAMPION] = reigning.model.score(own)
         opponents.append(Opponent(name=CHAMPION, must_win=True, label=reigning.model.label))
-    estimates = estimate_all(task.kind, actual, predictions, draws=DRAWS, seed=seed)
+    estimates, comparisons = measure_beside_others(task, actual, predictions, opponents, seed=seed)
     interval = measure_beside(actual, figures, draws=DRAWS, seed=seed)
     groups = measure_groups(task.kind, test.frame, actual, predictions[MODEL], figures.interval, draws=DRAWS, seed=seed)
     by_chance = calibration_by_chance(predictions[MODEL], seed=seed) if task.kind == "probability" else None
-    comparisons = _compare_all(task, actual, predictions, opponents, seed=seed)
     return Evaluation(
         actual=actual,
         predictions=predictions,
@@ -168,41 +165,34 @@ def _largest(
         return None
     row, share = found
     fewer = {name: np.delete(predicted, row) for name, predicted in predictions.items()}
-    rest = np.delete(actual, row)
-    without = estimate_all(task.kind, rest, {MODEL: fewer[MODEL]}, draws=DRAWS, seed=seed)[MODEL]
-    again = _compare_all(task, rest, fewer, opponents, seed=seed)
+    without, again = measure_beside_others(task, np.delete(actual, row), fewer, opponents, seed=seed)
     return Largest(
         share=share,
         estimates=estimates,
-        without=without,
+        without=without[MODEL],
         holds=all(comparison.holds for comparison in comparisons),
         holds_without=all(comparison.holds for comparison in again),
     )
 
 
-def _compare_all(
+def measure_beside_others(
     task: Task,
     actual: NDArray[np.float64],
     predictions: Mapping[str, NDArray[np.float64]],
     opponents: Sequence[Opponent],
     *,
     seed: int,
-) -> tuple[Comparison, ...]:
-    return tuple(_compare(task, opponent, actual, predictions, seed=seed) for opponent in opponents)
-
-
-def _compare(
-    task: Task,
-    opponent: Opponent,
-    actual: NDArray[np.float64],
-    predictions: Mapping[str, NDArray[np.float64]],
-    *,
-    seed: int,
-) -> Comparison:
-    metric, theirs = METRICS[task.kind][task.gate_metric], predictions[opponent.name]
-    advantage = paired_difference(metric, actual, predictions[MODEL], theirs, draws=DRAWS, seed=seed)
-    once = np.ones((1, len(actual)))
-    margin = MARGIN * abs(float(metric.compute(actual, theirs, once)[0]))
-    return Comparison(
-        baseline=opponent.name, label=opponent.label, advantage=advantage, must_win=opponent.must_win, margin=margin
+) -> tuple[dict[str, dict[str, Estimate]], tuple[Comparison, ...]]:
+    """Return the estimates by predictor and metric, and the model held against each opponent, on the same resamples."""
+    measured = measure_all(task.kind, actual, predictions, draws=DRAWS, seed=seed)
+    estimates = measured.estimates()
+    return estimates, tuple(
+        Comparison(
+            baseline=opponent.name,
+            label=opponent.label,
+            advantage=measured.advantage(task.gate_metric, MODEL, opponent.name),
+            must_win=opponent.must_win,
+            margin=MARGIN * abs(estimates[opponent.name][task.gate_metric].value),
+        )
+        for opponent in opponents
     )

@@ -17,6 +17,7 @@ from training.dataset import TrainingSet, build_training_set
 from training.enough import usable_splits
 from training.evaluation import Reigning, evaluate
 from training.final import learn
+from training.known import Known
 from training.means import Means, require_means
 from training.monitoring.reference import build_reference, log_reference
 from training.parity import parity_obstacle
@@ -27,7 +28,6 @@ from training.result import Result, build_figures, build_metrics, build_report
 from training.tasks import TASKS
 
 if TYPE_CHECKING:
-    from feast import FeatureStore
     from mlflow.tracking import MlflowClient
 
 
@@ -49,7 +49,7 @@ class Trained:
 def train(
     plan: Plan,
     home: Home,
-    store: FeatureStore,
+    known: Known,
     *,
     means: Means | None = None,
     on_step: Callable[[str], None] = lambda _step: None,
@@ -60,7 +60,8 @@ def train(
 
     The same plan over the same data is not registered twice unless forced: its version is returned as it stands, and
     of two that are trained at once the first. A search that its time ended goes on, to another version.
-    With what means it is searched is not part of the plan. `asked_by` is written on the version.
+    `known` is of the same home; given to several tasks, it has what they share joined once. With what means it is
+    searched is not part of the plan. `asked_by` is written on the version.
 
     Raises
     ------
@@ -78,9 +79,7 @@ def train(
         if stands is not None:
             return stands
     on_step("training set")
-    data = build_training_set(
-        store, lake, plan.task, plan.splits.cutoffs, horizon_days=plan.horizon.days, share=plan.share
-    )
+    data = build_training_set(known, plan.task, plan.splits.cutoffs, horizon_days=plan.horizon.days, share=plan.share)
     plan = replace(plan, splits=usable_splits(plan.task, data.frame, plan.splits))
     return _train_anew(plan, home, data, key=key, means=means, on_step=on_step, is_forced=is_forced, asked_by=asked_by)
 

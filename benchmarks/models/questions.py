@@ -14,6 +14,7 @@ from features.snapshots import snapshot_cutoffs
 from scoring.parts import Kind
 from training.dataset import TrainingSet, build_training_set, label_rows
 from training.fitting import Floats
+from training.known import Known
 from training.plan import Plan, choose_horizons
 from training.plan import plan as plan_training
 from training.silences import find_silences
@@ -105,7 +106,7 @@ def _plan(shop: Shop, name: str) -> Plan:
 
 def _question(shop: Shop, name: str, plan: Plan) -> Question:
     cutoffs, test = plan.splits.cutoffs, plan.splits.test
-    data = build_training_set(shop.store, shop.lake, plan.task, cutoffs, horizon_days=plan.horizon.days)
+    data = build_training_set(Known(shop.store, shop.lake), plan.task, cutoffs, horizon_days=plan.horizon.days)
     known = read_histories(shop.lake, test)
     rows = with_histories(data.at([test]).frame.drop(columns="label"), known)
     asked_days = shop.asked_days or plan.horizon.days

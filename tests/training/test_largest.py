@@ -7,9 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from training.evaluation import Opponent, _compare_all, _largest
+from training.evaluation import Opponent, _largest, measure_beside_others
 from training.largest import LARGE_SHARE, largest_of
-from training.metrics import METRICS, estimate_all
+from training.metrics import METRICS
 from training.tasks import TASKS
 from training.verdict import MODEL
 
@@ -38,9 +38,8 @@ def test_what_is_measured_without_is_what_the_others_give():
     predictions = {MODEL: predicted, "other": predicted[::-1].copy()}
     opponents = [Opponent(name="other", must_win=True)]
     task = TASKS["clv"]
-    estimates = estimate_all("amount", actual, predictions, draws=50, seed=1)[MODEL]
-    comparisons = _compare_all(task, actual, predictions, opponents, seed=1)
-    largest = _largest(task, actual, predictions, opponents, comparisons, estimates, seed=1)
+    estimates, comparisons = measure_beside_others(task, actual, predictions, opponents, seed=1)
+    largest = _largest(task, actual, predictions, opponents, comparisons, estimates[MODEL], seed=1)
     others = np.arange(len(actual)) != 17
     for name, metric in METRICS["amount"].items():
         alone = metric.compute(actual[others], predicted[others], np.ones((1, others.sum())))[0]
@@ -56,8 +55,7 @@ def test_a_verdict_that_hangs_on_one_row_is_told():
     other[17] = 0.0
     task = replace(TASKS["clv"], gate_metric="mae")
     predictions, opponents = {MODEL: predicted, "other": other}, [Opponent(name="other", must_win=False)]
-    estimates = estimate_all("amount", actual, predictions, draws=50, seed=1)[MODEL]
-    comparisons = _compare_all(task, actual, predictions, opponents, seed=1)
-    largest = _largest(task, actual, predictions, opponents, comparisons, estimates, seed=1)
+    estimates, comparisons = measure_beside_others(task, actual, predictions, opponents, seed=1)
+    largest = _largest(task, actual, predictions, opponents, comparisons, estimates[MODEL], seed=1)
     assert (largest.holds, largest.holds_without) == (True, False)
     assert "the verdict hangs on that one customer" in str(largest)

@@ -15,9 +15,8 @@ from facts.ingest import ingest, simulated
 from facts.lake import Lake
 from features.build import build_snapshots
 from simulation.run import simulate
-from training.dataset import build_labels
+from training.known import customers_at
 from training.sample import is_sampled, share_for
-from training.tasks import TASKS
 
 UNTIL = datetime(2025, 1, 1, tzinfo=UTC)
 CUTOFFS = tuple(UNTIL - timedelta(days=days) for days in (60, 45, 30))
@@ -62,16 +61,15 @@ def test_rows_are_counted_up_to_the_cutoff(lake):
     assert share_for(lake, until=CUTOFFS[1], rows=sum(held[:2])) == 1
 
 
-@pytest.mark.parametrize("task", TASKS.values(), ids=lambda task: task.name)
-class TestEveryTask:
-    def test_all_of_them_is_what_it_was(self, lake, task):
-        whole = build_labels(lake, task, CUTOFFS, horizon_days=30)
-        pd.testing.assert_frame_equal(build_labels(lake, task, CUTOFFS, horizon_days=30, share=1.0), whole)
-        assert len(whole) == sum(part.rows for part in lake.parts("customer_snapshots").values())
+def test_all_of_them_is_every_row_of_the_snapshots(lake):
+    assert len(customers_at(lake, CUTOFFS)) == sum(part.rows for part in lake.parts("customer_snapshots").values())
 
-    def test_a_sample_is_of_customers_with_all_their_cutoffs(self, lake, task):
-        whole = build_labels(lake, task, CUTOFFS, horizon_days=30)
-        some = build_labels(lake, task, CUTOFFS, horizon_days=30, share=0.3)
-        taken = _sampled(sorted(set(whole["customer_id"])), 0.3)  # of every task the same
-        assert 0 < len(taken) < 100
-        pd.testing.assert_frame_equal(some, whole[whole["customer_id"].isin(taken)].reset_index(drop=True))
+
+def test_a_sample_is_of_customers_with_all_their_cutoffs(lake):
+    whole, some = (
+        customers_at(lake, CUTOFFS, share=share).sort_values(["cutoff", "customer_id"]) for share in (1, 0.3)
+    )
+    taken = _sampled(sorted(set(whole["customer_id"])), 0.3)
+    assert 0 < len(taken) < 100
+    expected = whole[whole["customer_id"].isin(taken)]
+    pd.testing.assert_frame_equal(some.reset_index(drop=True), expected.reset_index(drop=True))

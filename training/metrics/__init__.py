@@ -9,11 +9,13 @@ from training.metrics.bootstrap import (
     BLOCK_CELLS,
     INTERVAL_PERCENTILES,
     Estimate,
+    Measured,
     bootstrap_blocks,
     bootstrap_weights,
     estimate,
     estimate_all,
     goodness,
+    measure_all,
     paired_difference,
 )
 from training.metrics.catalog import AMOUNT_METRICS, LOG_LOSS_FLOOR, METRICS, PROBABILITY_METRICS, Metric
@@ -51,6 +53,7 @@ __all__ = [
     "Estimate",
     "Floats",
     "Kind",
+    "Measured",
     "Metric",
     "UnusablePredictionsError",
     "Weights",
@@ -65,6 +68,7 @@ __all__ = [
     "estimate_interval",
     "gain_curve",
     "goodness",
+    "measure_all",
     "paired_difference",
     "pinball_loss",
 ]

@@ -82,7 +82,36 @@ def estimate(metric: Metric, actual: ArrayLike, predicted: ArrayLike, *, draws: 
     return summary(_replicates([metric], actual, {"predicted": predicted}, draws=draws, seed=seed)[0, 0])
 
 
-def estimate_all(
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """Every metric of a kind for every predictor, on the sample itself and on the same resamples of it.
+
+    `table` is (predictors, metrics, 1 + draws).
+    """
+
+    kind: Kind
+    predictors: tuple[str, ...]
+    table: Floats
+
+    def estimates(self) -> dict[str, dict[str, Estimate]]:
+        """Return each metric with its interval: `[predictor][metric]`."""
+        return {
+            predictor: {name: summary(replicates) for name, replicates in zip(METRICS[self.kind], rows, strict=True)}
+            for predictor, rows in zip(self.predictors, self.table, strict=True)
+        }
+
+    def advantage(self, name: str, predictor: str, reference: str) -> Estimate:
+        """Return how much better a predictor is than another by a metric, in its units: positive is better.
+
+        For a metric that is best at one it is the reduction of the distance to one. Both are computed on the same
+        resamples, so what they have in common cancels and the interval is narrower than that of either.
+        """
+        metrics = METRICS[self.kind]
+        good = goodness(metrics[name], self.table[:, list(metrics).index(name)])
+        return summary(good[self.predictors.index(predictor)] - good[self.predictors.index(reference)])
+
+
+def measure_all(
     kind: Kind,
     actual: ArrayLike,
     predictions: Mapping[str, ArrayLike],
@@ -90,8 +119,8 @@ def estimate_all(
     draws: int,
     seed: int,
     clusters: Sequence[object] | None = None,
-) -> dict[str, dict[str, Estimate]]:
-    """Compute every metric of a kind for every predictor, on the same resamples: `[predictor][metric]`.
+) -> Measured:
+    """Compute every metric of a kind for every predictor.
 
     Where `clusters` names whose each row is, whole clusters are drawn instead of rows: the rows of one are not
     independent, and intervals over rows would be too narrow.
@@ -104,13 +133,23 @@ def estimate_all(
     ------
     UnusablePredictionsError : as for `estimate`, or a probability's label is neither 0 nor 1.
     """
-    metrics = METRICS[kind]
     check_label(kind, np.asarray(actual, np.float64))
-    table = _replicates(list(metrics.values()), actual, predictions, draws=draws, seed=seed, clusters=clusters)
-    return {
-        predictor: {name: summary(replicates) for name, replicates in zip(metrics, rows, strict=True)}
-        for predictor, rows in zip(predictions, table, strict=True)
-    }
+    metrics = list(METRICS[kind].values())
+    table = _replicates(metrics, actual, predictions, draws=draws, seed=seed, clusters=clusters)
+    return Measured(kind, tuple(predictions), table)
+
+
+def estimate_all(
+    kind: Kind,
+    actual: ArrayLike,
+    predictions: Mapping[str, ArrayLike],
+    *,
+    draws: int,
+    seed: int,
+    clusters: Sequence[object] | None = None,
+) -> dict[str, dict[str, Estimate]]:
+    """Return the estimates of `measure_all`: `[predictor][metric]`."""
+    return measure_all(kind, actual, predictions, draws=draws, seed=seed, clusters=clusters).estimates()
 
 
 def paired_difference(
@@ -123,11 +162,9 @@ def paired_difference(
     seed: int,
     clusters: Sequence[object] | None = None,
 ) -> Estimate:
-    """How much better `predicted` is than `reference`, in the metric's units: positive is better, in any direction.
+    """How much better `predicted` is than `reference` by one metric: `Measured.advantage`, where no other is needed.
 
-    For a metric that is best at one it is the reduction of the distance to one. Both are computed on the same
-    resamples, so what they have in common cancels and the interval is narrower than that of either. `clusters` is as
-    for `estimate_all`.
+    `clusters` is as for `measure_all`.
 
     Raises
     ------
