@@ -144,7 +144,7 @@ def answered(
     became |= {found.task: ("not answered", str(found.why)) for found in unanswered}
     rows = [(name, *became[name], f"version {champions[name]}" if champions[name] else "none") for name in names]
     table("What is answered", ["task", "is", "because", "champion now"], rows)
-    for found in unanswered:
+    for found in unanswered if trained else ():  # where nothing is trained, the error says it
         console.print(str(found), style="yellow", highlight=False)
 
 
