@@ -1,0 +1,126 @@
+"""Who bought what together, and when: a shop's baskets as arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import ibis
+import numpy as np
+import pandas as pd
+from ibis import _
+from numpy.typing import NDArray
+
+from facts.lake import Lake
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Baskets:
+    """Baskets in the order of customers, then of time; a row is a product of a basket, once however many were bought.
+
+    Parameters
+    ----------
+    customer_ids, product_ids
+        (customers,) and (products,) what the numbers of the other arrays stand for.
+    customer, at
+        (baskets,) whose a basket is, and when, in days; where nobody told the time, its place among its customer's.
+    now
+        (customers,) the instant at which a customer is looked at, as `at`: later than all baskets.
+    basket, product
+        (rows,) the basket of a row, ascending, and the product.
+    """
+
+    customer_ids: NDArray[np.object_]
+    product_ids: NDArray[np.object_]
+    customer: NDArray[np.int32]
+    at: NDArray[np.float64]
+    now: NDArray[np.float64]
+    basket: NDArray[np.int32]
+    product: NDArray[np.int32]
+
+    @property
+    def basket_counts(self) -> NDArray[np.int64]:
+        """Return (customers,) how many baskets each has."""
+        return np.bincount(self.customer, minlength=len(self.customer_ids))
+
+    @property
+    def places_from_last(self) -> NDArray[np.int64]:
+        """Return (baskets,) how many later baskets the same customer has."""
+        ends = np.cumsum(self.basket_counts)
+        return ends[self.customer] - 1 - np.arange(len(self.customer))
+
+    def split(self, is_later: NDArray[np.bool_]) -> tuple[Baskets, Baskets]:
+        """Split into earlier and later baskets; customers and products keep their numbers.
+
+        `is_later` is (baskets,), of a customer at most the last one; the earlier ones are looked at from its instant.
+        """
+        now = self.now.copy()
+        now[self.customer[is_later]] = self.at[is_later]
+        return self._only(~is_later, now=now), self._only(is_later, now=self.now)
+
+    def _only(self, kept: NDArray[np.bool_], *, now: NDArray[np.float64]) -> Baskets:
+        number, rows = np.cumsum(kept, dtype=np.int32) - 1, kept[self.basket]
+        return Baskets(
+            customer_ids=self.customer_ids,
+            product_ids=self.product_ids,
+            customer=self.customer[kept],
+            at=self.at[kept],
+            now=now,
+            basket=number[self.basket[rows]].astype(np.int32),
+            product=self.product[rows],
+        )
+
+
+def baskets_of(
+    frame: pd.DataFrame, *, now: float | Mapping[str, float], product_ids: Sequence[str] | None = None
+) -> Baskets:
+    """Make baskets of a table with a row per product of a basket: customer_id, basket, at (days), product_id.
+
+    Parameters
+    ----------
+    now
+        The instant at which customers are looked at: one for all, or each one's own.
+    product_ids
+        The products that are to have numbers, those of the table among them; otherwise only those of the table.
+    """
+    rows = frame.drop_duplicates(["customer_id", "basket", "product_id"])
+    rows = rows.sort_values(["customer_id", "at", "basket", "product_id"], kind="stable", ignore_index=True)
+    customer, customer_ids = pd.factorize(rows["customer_id"], sort=True)
+    known = pd.Index(sorted(set(rows["product_id"])) if product_ids is None else product_ids)
+    is_first = ~rows.duplicated(["customer_id", "basket"]).to_numpy()
+    starts = np.flatnonzero(is_first)
+    return Baskets(
+        customer_ids=np.asarray(customer_ids, dtype=object),
+        product_ids=np.asarray(known, dtype=object),
+        customer=customer[starts].astype(np.int32),
+        at=rows["at"].to_numpy(np.float64)[starts],
+        now=np.array([now[name] for name in customer_ids] if isinstance(now, Mapping) else [now] * len(customer_ids)),
+        basket=(np.cumsum(is_first) - 1).astype(np.int32),
+        product=known.get_indexer(pd.Index(rows["product_id"])).astype(np.int32),
+    )
+
+
+def read_baskets(lake: Lake, cutoff: datetime) -> Baskets:
+    """Read the baskets of a lake that were known at an instant: see `known_baskets`."""
+    with lake.connect() as connection:
+        return known_baskets(lake.table(connection, "orders"), lake.table(connection, "order_lines"), cutoff)
+
+
+def known_baskets(orders: ibis.Table, lines: ibis.Table, cutoff: datetime) -> Baskets:
+    """Return the orders that were known at an instant as baskets; `at` is in days since 1970.
+
+    Returns and cancelled orders are left out, and so are lines without a product, or with less than one piece of it.
+    """
+    instant = ibis.literal(pd.Timestamp(cutoff), orders.ordered_at.type())
+    is_current = orders.superseded_at.isnull() | (orders.superseded_at >= instant)
+    known = orders.filter((orders.received_at < instant) & (orders.ordered_at < instant) & is_current, _.kind == "sale")
+    of_products = lines.filter(_.product_id.notnull(), _.unit_count.isnull() | (_.unit_count > 0))
+    bought = of_products.inner_join(known, ["order_id", "version"])
+    frame: pd.DataFrame = bought.select("customer_id", "ordered_at", "product_id", basket=_.order_id).execute()
+    return baskets_of(frame.assign(at=_days(frame["ordered_at"])), now=_days(pd.Timestamp(cutoff)))
+
+
+def _days(instant: Any) -> Any:  # noqa: ANN401 - an instant or a column of them
+    return (instant - pd.Timestamp(0, tz="UTC")) / pd.Timedelta(days=1)
