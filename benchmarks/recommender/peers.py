@@ -1,0 +1,163 @@
+"""Published and common ways to foretell a next basket, each from past baskets to lists of products."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+from facts.baskets import Baskets
+from training.metrics.ranking import NOBODY
+
+Ranked, Floats = NDArray[np.int64], NDArray[np.float64]
+Peer = Callable[[Baskets, int], Ranked]
+_BLOCK = 512  # customers whose products are scored at once
+
+
+def counts_of(baskets: Baskets) -> sparse.csr_array:
+    """Return (customers, products) in how many baskets of a customer a product is."""
+    return _weighed(baskets, np.ones(len(baskets.customer)))
+
+
+def popularity(past: Baskets, count: int) -> Ranked:
+    """Rank products by in how many baskets they are, for all customers alike."""
+    best = _popular(past)[:count]
+    return np.tile(best, (len(past.customer_ids), 1))
+
+
+def personal_frequency(past: Baskets, count: int) -> Ranked:
+    """Rank a customer's own products by in how many baskets they are, equal ones by popularity; no others."""
+    return _best_of(counts_of(past), _tie_breaks(past), count)
+
+
+def personal_then_popular(past: Baskets, count: int) -> Ranked:
+    """Rank as `personal_frequency`, and fill the list with the most popular other products."""
+    return fill(personal_frequency(past, count), _popular(past))
+
+
+def fill(ranked: Ranked, others: NDArray[np.int64]) -> Ranked:
+    """Fill lists that are too short with the first products of another that are not in them."""
+    found, length = ranked.copy(), ranked.shape[1]
+    for customer in np.flatnonzero((found == NOBODY).any(axis=1)):
+        held = found[customer][found[customer] != NOBODY]
+        rest = others[: 2 * length]
+        rest = rest[~np.isin(rest, held)][: length - len(held)]
+        found[customer, len(held) : len(held) + len(rest)] = rest
+    return found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TifuKnn:
+    """Temporal item frequency and nearest neighbours.
+
+    A customer's baskets are put into groups of `group_size`, the first one smaller. A product weighs `within_decay` to
+    the power of how many baskets of its group came later, averaged in the group, and `group_decay` to the power of how
+    many groups came later, averaged over the groups. What is foretold is `alpha` of the customer's own weights and the
+    rest of the mean of the `neighbours` nearest customers' (Euclidean distance).
+
+    References
+    ----------
+    Hu, He, Gao & Zhang (2020), "Modeling personalized item frequency information for next-basket recommendation".
+    """
+
+    group_size: int = 7
+    within_decay: float = 0.9
+    group_decay: float = 0.7
+    alpha: float = 0.7
+    neighbours: int = 300
+
+    def __call__(self, past: Baskets, count: int) -> Ranked:
+        """Rank products for every customer."""
+        own = self.weights(past)
+        ranked = [
+            _best_dense(self.alpha * block.toarray() + (1 - self.alpha) * near, count)
+            for block, near in _with_neighbours(own, self.neighbours)
+        ]
+        return np.concatenate(ranked)
+
+    def weights(self, past: Baskets) -> sparse.csr_array:
+        """Return (customers, products) the weights of what each customer bought."""
+        group, within = np.divmod(past.places_from_last, self.group_size)
+        counts = past.basket_counts[past.customer]
+        groups = -(-counts // self.group_size)
+        sizes = np.where(group == groups - 1, counts - (groups - 1) * self.group_size, self.group_size)
+        return _weighed(past, self.within_decay**within / sizes * self.group_decay**group / groups)
+
+
+def nearest_items(past: Baskets, count: int, *, neighbours: int = 100) -> Ranked:
+    """Rank by the sum of the cosines of a product with all that a customer bought (implicit's `CosineRecommender`)."""
+    from implicit.nearest_neighbours import CosineRecommender
+
+    return _by_implicit(CosineRecommender(K=neighbours), past, count)
+
+
+def factorised(past: Baskets, count: int, *, factors: int = 64) -> Ranked:
+    """Rank by implicit feedback's alternating least squares (implicit's `AlternatingLeastSquares`).
+
+    References
+    ----------
+    Hu, Koren & Volinsky (2008), "Collaborative filtering for implicit feedback datasets".
+    """
+    from implicit.als import AlternatingLeastSquares
+
+    return _by_implicit(AlternatingLeastSquares(factors=factors, random_state=1), past, count)
+
+
+def _by_implicit(model: Any, past: Baskets, count: int) -> Ranked:  # noqa: ANN401 - either of its models
+    bought = sparse.csr_matrix(counts_of(past).astype(np.float32))
+    model.fit(bought, show_progress=False)
+    ranked, _ = model.recommend(np.arange(bought.shape[0]), bought, N=count, filter_already_liked_items=False)
+    return ranked.astype(np.int64)
+
+
+def _weighed(baskets: Baskets, weight: Floats) -> sparse.csr_array:
+    """Return (customers, products) the sums of what each basket that holds a product weighs."""
+    shape = (len(baskets.customer_ids), len(baskets.product_ids))
+    cells = (weight[baskets.basket], (baskets.customer[baskets.basket], baskets.product))
+    return sparse.csr_array(cells, shape=shape)
+
+
+def _with_neighbours(own: sparse.csr_array, count: int) -> Iterator[tuple[sparse.csr_array, Floats]]:
+    """Yield customers' weights in blocks, each with the (customers, products) mean of their nearest neighbours'."""
+    squares, count = own.multiply(own).sum(axis=1), min(count, own.shape[0] - 1)
+    for start in range(0, own.shape[0], _BLOCK):
+        block = own[start : start + _BLOCK]
+        far = squares[None, :] - 2 * (block @ own.T).toarray()
+        far[np.arange(block.shape[0]), np.arange(start, start + block.shape[0])] = np.inf
+        nearest = np.argpartition(far, count - 1, axis=1)[:, :count] if count else np.empty((len(far), 0), int)
+        rows = np.repeat(np.arange(block.shape[0]), nearest.shape[1])
+        chosen = sparse.csr_array(
+            (np.full(nearest.size, 1 / max(count, 1)), (rows, nearest.ravel())), shape=(block.shape[0], own.shape[0])
+        )
+        yield block, (chosen @ own).toarray()
+
+
+def _popular(past: Baskets) -> NDArray[np.int64]:
+    return np.argsort(-np.bincount(past.product, minlength=len(past.product_ids)), kind="stable")
+
+
+def _tie_breaks(past: Baskets) -> Floats:
+    """Return (products,) something below one that grows with popularity."""
+    counts = np.bincount(past.product, minlength=len(past.product_ids))
+    return counts / (counts.max() + 1)
+
+
+def _best_of(weights: sparse.csr_array, ties: Floats, count: int) -> Ranked:
+    ranked = np.full((weights.shape[0], count), NOBODY, np.int64)
+    for customer in range(weights.shape[0]):
+        held = slice(weights.indptr[customer], weights.indptr[customer + 1])
+        products = weights.indices[held]
+        order = np.lexsort((products, -ties[products], -weights.data[held]))[:count]
+        ranked[customer, : len(order)] = products[order]
+    return ranked
+
+
+def _best_dense(scores: Floats, count: int) -> Ranked:
+    top = np.argpartition(-scores, count - 1, axis=1)[:, :count]
+    held = np.take_along_axis(scores, top, axis=1)
+    order = np.argsort(-held, axis=1, kind="stable")
+    return np.where(np.take_along_axis(held, order, axis=1) > 0, np.take_along_axis(top, order, axis=1), NOBODY)
