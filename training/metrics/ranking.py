@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from training.metrics.bootstrap import Estimate, bootstrap_blocks, summary
 from training.metrics.pairs import Floats
 
 LENGTHS = (10, 20)
@@ -48,6 +49,22 @@ def ranking_values(
             found[f"ndcg_at_{k}"] = (hits[:, :k] * discounts[:k]).sum(axis=1) / ideal
             found[f"hit_rate_at_{k}"] = np.where(counts > 0, hits[:, :k].any(axis=1), np.nan)
     return found
+
+
+def estimate_means(values: Mapping[str, Floats], *, draws: int, seed: int) -> dict[str, Estimate]:
+    """Return the mean of each metric over the customers of whom it is known, with its bootstrap interval.
+
+    All metrics have values of the same customers. Of differences between two lists of the same customers the interval
+    is that of the paired difference.
+    """
+    names, table = list(values), np.stack(list(values.values()), axis=1)
+    known = ~np.isnan(table)
+    cells = np.concatenate([np.where(known, table, 0.0), known], axis=1)
+    once = np.ones((1, len(table)))
+    sums = np.concatenate([w @ cells for w in (once, *bootstrap_blocks(len(table), draws=draws, seed=seed))])
+    with np.errstate(invalid="ignore"):
+        means = sums[:, : len(names)] / sums[:, len(names) :]
+    return {name: summary(column) for name, column in zip(names, means.T, strict=True)}
 
 
 def _hits(ranked: NDArray[np.integer], wanted: sparse.csr_array) -> NDArray[np.bool_]:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import sparse
 
-from training.metrics.ranking import NOBODY, RANKING_METRICS, ranking_values
+from training.metrics.ranking import NOBODY, RANKING_METRICS, estimate_means, ranking_values
 
 PRODUCTS, LENGTH = 8, 5
 LISTS = st.permutations(range(PRODUCTS)).flatmap(lambda p: st.integers(0, LENGTH).map(lambda n: p[:n]))
@@ -36,3 +36,17 @@ def test_it_is_what_the_definitions_say(k, shop):
     expected = [by_hand(found, basket, k) for found, basket in shop]
     for name in RANKING_METRICS:
         assert measured[f"{name}_at_{k}"] == pytest.approx([values[name] for values in expected], nan_ok=True)
+
+
+def test_the_interval_of_a_mean_is_about_that_of_large_samples():
+    values = np.random.default_rng(3).random(200)
+    found = estimate_means({"it": values}, draws=300, seed=5)["it"]
+    assert found.value == pytest.approx(values.mean())
+    half = 1.96 * values.std() / np.sqrt(len(values))
+    assert (found.low, found.high) == pytest.approx((values.mean() - half, values.mean() + half), abs=0.1 * half)
+
+
+def test_customers_of_whom_nothing_is_known_do_not_count():
+    values = np.array([0.25, np.nan, 0.75, np.nan])
+    assert estimate_means({"it": values}, draws=50, seed=1)["it"].value == 0.5
+    assert math.isnan(estimate_means({"it": np.full(3, np.nan)}, draws=5, seed=1)["it"].value)
