@@ -64,17 +64,15 @@ def retrain(home: Home, names: Sequence[str], *, train: Callable[[Home, list[str
 
 def _became(done: Trained, before: str | None) -> tuple[str, str]:
     """Return what a version is now, and why."""
-    grounds = done.report["verdict"]
-    failed = [ground for ground in grounds[1:] if "holds" not in ground]
     if not done.was_trained:
         reigns = "" if done.is_champion or not before else f"; version {before} stays champion"
         said = f"same data, settings and seed: version {done.version} stands{reigns}"
         return ("champion" if done.is_champion else "challenger"), said
     if done.is_champion:
         instead = f" instead of version {before}" if before else ""
-        return f"champion{instead}", grounds[0]
+        return f"champion{instead}", done.reason
     stays = f"; version {before} stays champion" if before else "; nobody is champion"
-    return "challenger", "; ".join(failed or grounds[:1]) + stays
+    return "challenger", done.reason + stays
 
 
 def _with_champion(home: Home) -> list[str]:

@@ -13,7 +13,7 @@ HorizonDays = Annotated[
 ]
 Trials = Annotated[int, typer.Option(min=0, help="How many trials the search of a task may make; 0 takes defaults.")]
 Timeout = Annotated[float, typer.Option(min=0, help="Seconds after which a task's search starts no new trial.")]
-Seed = Annotated[int, typer.Option(help="The same seed over the same data gives the same model.")]
+Seed = Annotated[int, typer.Option(min=0, max=2**31 - 1, help="The same seed over the same data gives the same model.")]
 Rows = Annotated[
     int | None,
     typer.Option(

@@ -140,16 +140,18 @@ def answered(
     champions: Mapping[str, str | None],
 ) -> None:
     """Print what became of every task that was asked for, then a sentence for each that is not answered."""
-    became = {done.task: _became(done.report) for done in trained}
-    became |= {found.task: ("not answered", str(found.why)) for found in unanswered}
+    became = {done.task: (done.version, _became(done), done.reason) for done in trained}
+    became |= {found.task: ("", "not answered", str(found.why)) for found in unanswered}
     rows = [(name, *became[name], f"version {champions[name]}" if champions[name] else "none") for name in names]
-    table("What is answered", ["task", "is", "because", "champion now"], rows)
+    table("What is answered", ["task", "version", "is", "because", "champion now"], rows)
     for found in unanswered if trained else ():  # where nothing is trained, the error says it
         console.print(str(found), style="yellow", highlight=False)
 
 
-def _became(report: Mapping[str, Any]) -> tuple[str, str]:
-    return "champion" if report["is_champion"] else "refused by the gate", report["reason"]
+def _became(done: Trained) -> str:
+    if done.is_champion:
+        return "champion"
+    return "passed its gate before" if done.report["is_champion"] else "refused by the gate"
 
 
 def _show_groups(groups: Sequence[Mapping[str, Any]]) -> None:

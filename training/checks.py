@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from scoring.parts import Figures, Floats
 from training.metrics import CALIBRATION_ERROR, COVERAGE, INSIDE, Estimate, estimate_all, estimate_interval
 
@@ -63,7 +65,7 @@ def check_all(measured: Mapping[str, Estimate], *, calibration_by_chance: float 
         checks.append(
             Check(said=f"its 80 % interval covers {said}", holds=covered.high >= least and inside.low <= most)
         )
-    if MEAN_TOTAL in measured:
+    if MEAN_TOTAL in measured and np.isfinite(measured[MEAN_TOTAL].value):  # it is not, where nobody spent anything
         total, (least, most) = measured[MEAN_TOTAL], ACCEPTED_TOTAL
         said = f"{total:.0%} of what all spent, {least:.0%} to {most:.0%} is accepted"
         checks.append(Check(said=f"the sum of its means is {said}", holds=total.high >= least and total.low <= most))

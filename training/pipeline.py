@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from textwrap import shorten
 from typing import TYPE_CHECKING, Any
 
 from facts.home import Home
@@ -45,6 +46,11 @@ class Trained:
     was_trained: bool
     report: Mapping[str, Any]
 
+    @property
+    def reason(self) -> str:
+        """Why the gate let it pass or refused it, in short; earlier reports have the verdict only."""
+        return str(self.report.get("reason", self.report["verdict"][0]))
+
 
 def train(
     plan: Plan,
@@ -75,7 +81,7 @@ def train(
     if home.has_tracking:
         with tracking.tracked(home) as client:
             tracking.require_unmoved(client, home, f"regulars-{plan.task.name}")
-            stands = None if is_forced else _standing(plan, home, client, key=key)
+            stands = None if is_forced else _standing(plan, home, client, key=key, trials=plan.budget.trials)
         if stands is not None:
             return stands
     on_step("training set")
@@ -84,24 +90,27 @@ def train(
     return _train_anew(plan, home, data, key=key, means=means, on_step=on_step, is_forced=is_forced, asked_by=asked_by)
 
 
-def _standing(plan: Plan, home: Home, client: MlflowClient, *, key: str) -> Trained | None:
+def _standing(plan: Plan, home: Home, client: MlflowClient, *, key: str, trials: int) -> Trained | None:
+    """Return the version that stands for a plan, searched by at least so many trials; None where there is none."""
     name = f"regulars-{plan.task.name}"
     known = tracking.version_of_key(client, name, key)
     if known is None or not _is_usable(home, plan.task.name, str(known.version)):
         return None
     report = tracking.read_report(client, known)
-    if report["trials"] < plan.budget.trials:  # its time was over before; the search goes on
+    if report["trials"] < trials:  # its time was over before; the search goes on
         return None
     tracking.finish(client, known)
-    if report["is_champion"] and not has_reigned(known):  # it was stopped between registering and crowning
-        crown(client, name, str(known.version), by=BY_GATE, reason=report["verdict"][0])
-    return Trained(
+    stands = Trained(
         task=plan.task.name,
         version=str(known.version),
         is_champion=champion_version(home, plan.task.name) == str(known.version),
         was_trained=False,
         report=report,
     )
+    if report["is_champion"] and not has_reigned(known):  # it was stopped between registering and crowning
+        crown(client, name, stands.version, by=BY_GATE, reason=stands.reason)
+        return replace(stands, is_champion=True)
+    return stands
 
 
 def _is_usable(home: Home, task: str, version: str) -> bool:
@@ -137,7 +146,8 @@ def _train_anew(
             result = _fit_and_measure(plan, home, shop, data, key=key, means=means, on_step=on_step)
             on_step("MLflow")
             with tracking.alone_in(home.folder):
-                if not is_forced and (stands := _standing(plan, home, client, key=key)):
+                trials = len(result.found.trials)
+                if not is_forced and (stands := _standing(plan, home, client, key=key, trials=trials)):
                     mlflow.set_tag("verdict", f"not registered: version {stands.version} is the same, and came first")
                     return stands
                 uri = tracking.log_model(result.model, result.test_rows)
@@ -247,7 +257,7 @@ def _register(client: MlflowClient, result: Result, uri: str, *, key: str, asked
     tags = {
         tracking.KEY_TAG: key,
         "verdict": "champion" if evaluation.is_champion else "refused",
-        "verdict_reason": evaluation.reason[:LONGEST_REASON],
+        "verdict_reason": shorten(evaluation.reason, LONGEST_REASON, placeholder=" ..."),
         "asked_by": asked,
         "decided_at": now.isoformat(timespec="seconds"),
         "feature_hash": model.feature_hash,
@@ -255,7 +265,7 @@ def _register(client: MlflowClient, result: Result, uri: str, *, key: str, asked
     }
     version = tracking.register(client, uri, model, card=card, tags=tags)
     if evaluation.is_champion:
-        crown(client, model.registered_name, version, by=BY_GATE, reason=evaluation.verdict[0])
+        crown(client, model.registered_name, version, by=BY_GATE, reason=evaluation.reason)
     return version
 
 

@@ -91,7 +91,7 @@ def run_alone(
         if number < len(questions.first) and not trials_of(study, "WAITING"):  # one that a kill left does not count
             study.enqueue_trial(dict(questions.first[number]))
         # The liar would lie about trials that a kill left running, and a search that is resumed would ask otherwise.
-        study.sampler = _sampler(questions.seed * 10_007 + number, constant_liar=False)
+        study.sampler = _sampler(questions.seed, number, constant_liar=False)
         trial = study.ask()
         value, told = attempt(questions.suggest(trial))
         _remember(trial, told)
@@ -177,7 +177,7 @@ class _Shared:
             if taken < len(self.questions.first) and not trials_of(study, "WAITING"):
                 study.enqueue_trial(dict(self.questions.first[taken]))
             number = len(study.get_trials(deepcopy=False))
-            study.sampler = _sampler(self.questions.seed * 10_007 + number, constant_liar=True)
+            study.sampler = _sampler(self.questions.seed, number, constant_liar=True)
             begun = study.ask()
             return begun, self.questions.suggest(begun)
 
@@ -207,10 +207,11 @@ def _fail(study: optuna.Study, trial: optuna.Trial | int) -> None:
     study.tell(trial, state=_state("FAIL"), skip_if_finished=True)
 
 
-def _sampler(seed: int, *, constant_liar: bool) -> optuna.samplers.BaseSampler:
+def _sampler(seed: int, number: int, *, constant_liar: bool) -> optuna.samplers.BaseSampler:
     import optuna
 
-    return optuna.samplers.TPESampler(seed=seed, n_startup_trials=RANDOM_TRIALS, constant_liar=constant_liar)
+    own = (seed * 10_007 + number) % 2**32
+    return optuna.samplers.TPESampler(seed=own, n_startup_trials=RANDOM_TRIALS, constant_liar=constant_liar)
 
 
 def _state(name: str) -> optuna.trial.TrialState:

@@ -47,7 +47,7 @@ class Comparison:
         needed = "better beyond noise" if self.must_win else at_most
         verdict = "holds" if self.holds else "fails"
         other = f"{self.baseline} {self.label}".rstrip()
-        return f"{needed} than {other}: {verdict}, by {self.advantage:+.4g}"
+        return f"{needed} than {other}: {verdict}, difference {self.advantage:+.4g}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

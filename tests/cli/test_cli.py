@@ -49,6 +49,8 @@ def test_every_command_has_help(empty_home, command):
         (["score", "--output", "scores.parquet"], "there is no lake yet; run `regulars ingest complete-journey`"),
         (["train", "--trials", "-1"], "invalid value for '--trials': Input should be greater than or equal to 0"),
         (["train", "--trails", "3"], "no such option: --trails"),
+        (["train", "--seed", "-1"], "invalid value for '--seed': Input should be greater than or equal to 0"),
+        (["train", "--seed", "2147483648"], "'--seed': Input should be less than or equal to 2147483647"),
         (["score"], "missing option '--output'; `"),
         (["promote", "churn", "1", "--reason", ""], "the reason is empty; say with --reason why"),
         (["rollback", "churn", "--reason", "  "], "the reason is empty; say with --reason why"),

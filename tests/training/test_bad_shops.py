@@ -76,7 +76,7 @@ def test_nobody_came_twice(built, tmp_path):
     ran = _run("train", home=built, code=2)
     assert ran.err.count("repeated visits to choose horizons from: needed 30, found 0") == 1
     for name in TASKS:
-        assert f"│ {name} │ not answered │ not enough data: repeated visits" in _words(ran)
+        assert f"│ {name} │ │ not answered │ not enough data: repeated visits" in _words(ran)
     ran = _run("train", "--horizon-days", "30", "--trials", "0", home=built, code=2)
     assert "churn is not answered: not enough data: past cases of a customer who ordered within the horizon" in ran.err
     assert "clv is not answered: not enough data: past cases of a customer who spent anything" in ran.err
@@ -100,7 +100,7 @@ def test_without_a_churner_the_rest_is_trained(built, tmp_path):
     ran = _run("train", "churn", "next_order", "--trials", "0", home=built, code=0)
     assert "churn is not answered: not enough data: past cases of a customer who stayed away" in _words(ran)
     assert {v.task for v in read_versions(built)} == {"next_order"}
-    assert "│ churn │ not answered │ not enough data" in _words(ran)
+    assert "│ churn │ │ not answered │ not enough data" in _words(ran)
     _everything_else_behaves(built, tmp_path)
 
 

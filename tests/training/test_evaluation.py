@@ -100,6 +100,7 @@ def test_means_must_sum_to_about_what_was_spent(low, high, holds, said):
 
 def test_what_was_not_measured_is_not_looked_at():
     assert check_all({"mae": about(1.0)}, calibration_by_chance=None) == ()
+    assert check_all({MEAN_TOTAL: about(np.nan)}, calibration_by_chance=None) == ()  # nobody spent anything
 
 
 def test_one_failed_check_refuses():

@@ -112,8 +112,10 @@ def test_two_at_once_make_one_version(whole: Ended, lake: Path, tmp_path: Path) 
 
 def test_a_search_that_its_time_ended_goes_on(whole: Ended, lake: Path, tmp_path: Path) -> None:
     home = home_on(lake, tmp_path)
-    short, again, third = (regulars(*TRAIN, *more, home=home) for more in (("--timeout", "0"), (), ()))
-    assert [short.code, again.code, third.code] == [0, 0, 0], again.err
+    none = ("--timeout", "0")
+    short, as_short, again, third = (regulars(*TRAIN, *more, home=home) for more in (none, none, (), ()))
+    assert [short.code, as_short.code, again.code, third.code] == [0, 0, 0, 0], again.err
+    assert "regulars-repurchase/1 stands" in as_short.out  # there was no time for more
     assert _versions(home) == ["2", "1"]
     assert "regulars-repurchase/2 stands" in third.out
     with tracking.tracked(home) as client:

@@ -101,7 +101,10 @@ def measure(
     unseen = [decision for decision in decisions if decision.answered_at >= promise.test_cutoff]
     rows = labelled_answers(lake, task, unseen)
     needed, found, counted = _enough(task, rows, thresholds.least_customers)
-    estimates, checks = _measured(task, rows, seed=seed) if found >= needed else ({}, ())
+    estimates: Mapping[str, Estimate] = {}
+    checks: tuple[Check, ...] = ()
+    if found >= needed:
+        estimates, checks = _measured(task, rows, least_customers=thresholds.least_customers, seed=seed)
     return Performance(
         model=decisions[0].model,
         version=promise.version,
@@ -119,8 +122,13 @@ def measure(
     )
 
 
-def _measured(task: Task, rows: pd.DataFrame, *, seed: int) -> tuple[Mapping[str, Estimate], tuple[Check, ...]]:
-    """Return the metrics of answers, whole customers drawn, and the checks of them."""
+def _measured(
+    task: Task, rows: pd.DataFrame, *, least_customers: int, seed: int
+) -> tuple[Mapping[str, Estimate], tuple[Check, ...]]:
+    """Return the metrics of answers, whole customers drawn, and the checks of them.
+
+    Logs of earlier releases kept the score only; interval and mean are looked at where enough customers have them.
+    """
     label, clusters = rows["label"].to_numpy(), rows["customer_id"].tolist()
     estimates = estimate_all(
         task.kind, label, {MODEL: rows["score"].to_numpy()}, draws=DRAWS, seed=seed, clusters=clusters
@@ -128,10 +136,12 @@ def _measured(task: Task, rows: pd.DataFrame, *, seed: int) -> tuple[Mapping[str
     if task.kind == "probability":
         each = rows.drop_duplicates("customer_id")["score"].to_numpy()  # chance is drawn by customer, not by answer
         return estimates, check_all(estimates, calibration_by_chance=calibration_by_chance(each, seed=seed))
-    told = rows.dropna(subset=[QUANTILE_NAMES[0]])  # logs of earlier releases kept the score only
+    told = rows.dropna(subset=[QUANTILE_NAMES[0]])
+    if told["customer_id"].nunique() < least_customers:
+        return estimates, ()
     figures = Figures(
         score=told["score"].to_numpy(),
-        interval=told[list(QUANTILE_NAMES)].to_numpy() if len(told) else None,
+        interval=told[list(QUANTILE_NAMES)].to_numpy(),
         mean=told["mean"].to_numpy() if task.kind == "amount" else None,
     )
     beside = measure_beside(

@@ -164,6 +164,17 @@ def test_intervals_and_means_that_came_out_otherwise_are_told(lake, interval, me
     assert ("coverage_80" in found.estimates) == (interval is not None)
 
 
+def test_a_few_answers_with_an_interval_are_too_few_to_judge_it(lake):
+    """As after an upgrade: the log of before kept the scores only."""
+    first, *others = decided("clv", SCORES)
+    told = [replace(first, interval=(20.0, 30.0, 40.0), mean=1e6), *others]
+    found = measure(
+        lake, TASKS["clv"], told, promise("normalised_gini", value=0.5), thresholds=Thresholds(least_customers=20)
+    )
+    assert found.checks == ()
+    assert "coverage_80" not in found.estimates
+
+
 def test_of_days_there_is_an_interval_and_no_mean(lake):
     told = [replace(d, interval=(0.0, 3.0, 7.0)) for d in decided("next_order", SCORES)]
     promised = promise(TASKS["next_order"].gate_metric, value=3.0)
