@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -72,12 +72,22 @@ class TifuKnn:
 
     def __call__(self, past: Baskets, count: int) -> Ranked:
         """Rank products for every customer."""
+        ((_, ranked),) = self.with_alphas(past, count, [self.alpha], np.arange(len(past.customer_ids)))
+        return ranked
+
+    def with_alphas(
+        self, past: Baskets, count: int, alphas: Sequence[float], asked: NDArray[np.int64]
+    ) -> list[tuple[TifuKnn, Ranked]]:
+        """Rank products for the customers that are asked for, by several values of `alpha`."""
         own = self.weights(past)
-        ranked = [
-            _best_dense(self.alpha * block.toarray() + (1 - self.alpha) * near, count)
-            for block, near in _with_neighbours(own, self.neighbours)
+        ranked: list[list[Ranked]] = [[] for _ in alphas]
+        for block, near in _with_neighbours(own, self.neighbours, asked):
+            dense = block.toarray()
+            for alpha, found in zip(alphas, ranked, strict=True):
+                found.append(_best_dense(alpha * dense + (1 - alpha) * near, count))
+        return [
+            (replace(self, alpha=alpha), np.concatenate(found)) for alpha, found in zip(alphas, ranked, strict=True)
         ]
-        return np.concatenate(ranked)
 
     def weights(self, past: Baskets) -> sparse.csr_array:
         """Return (customers, products) the weights of what each customer bought."""
@@ -121,13 +131,16 @@ def _weighed(baskets: Baskets, weight: Floats) -> sparse.csr_array:
     return sparse.csr_array(cells, shape=shape)
 
 
-def _with_neighbours(own: sparse.csr_array, count: int) -> Iterator[tuple[sparse.csr_array, Floats]]:
+def _with_neighbours(
+    own: sparse.csr_array, count: int, asked: NDArray[np.int64]
+) -> Iterator[tuple[sparse.csr_array, Floats]]:
     """Yield customers' weights in blocks, each with the (customers, products) mean of their nearest neighbours'."""
     squares, count = own.multiply(own).sum(axis=1), min(count, own.shape[0] - 1)
-    for start in range(0, own.shape[0], _BLOCK):
-        block = own[start : start + _BLOCK]
+    for start in range(0, len(asked), _BLOCK):
+        whose = asked[start : start + _BLOCK]
+        block = own[whose]
         far = squares[None, :] - 2 * (block @ own.T).toarray()
-        far[np.arange(block.shape[0]), np.arange(start, start + block.shape[0])] = np.inf
+        far[np.arange(len(whose)), whose] = np.inf
         nearest = np.argpartition(far, count - 1, axis=1)[:, :count] if count else np.empty((len(far), 0), int)
         rows = np.repeat(np.arange(block.shape[0]), nearest.shape[1])
         chosen = sparse.csr_array(
