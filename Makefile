@@ -6,10 +6,10 @@ TESTABLE := .venv/installed-for-tests
 COMPARABLE := .venv/installed-for-rivals
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format serve ui bench bench-models lock clean
+.PHONY: help demo test check format serve ui bench bench-models bench-recommender lock clean
 
 help: ## List the commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: $(INSTALLED) ## From nothing to a served answer on a real shop's year
 	$(BIN)/regulars demo
@@ -38,6 +38,9 @@ bench: $(TESTABLE) ## This project and its peers side by side, in one run
 
 bench-models: $(COMPARABLE) ## The models and their rivals on three shops, in one run, into docs/models-compared.md
 	$(BIN)/python -m benchmarks.models
+
+bench-recommender: $(COMPARABLE) ## Next baskets foretold by this project and by published methods, into docs/baskets-foretold.md
+	$(BIN)/python -m benchmarks.recommender --output docs/baskets-foretold.md
 
 lock: $(INSTALLED) ## Pin the newest versions that pyproject.toml allows
 	$(BIN)/uv pip compile pyproject.toml --group dev $(PINNED) --upgrade --output-file requirements.lock

@@ -11,27 +11,27 @@ from facts.home import Home
 def promote(home: Home, task_name: str, version: str, *, reason: str) -> None:
     """Make a version champion by hand."""
     from training import reign
-    from training.tasks import task
+    from training.reign import model_of
 
-    before = reign.promote(home, task(task_name).name, version, reason=reason)
+    before = reign.promote(home, model_of(task_name), version, reason=reason)
     _say(task_name, before=before, now=version)
 
 
 def rollback(home: Home, task_name: str, *, reason: str) -> None:
     """Make the version champion again that was before; the one left is not rolled back to."""
     from training import reign
-    from training.tasks import task
+    from training.reign import model_of
 
-    before, now = reign.rollback(home, task(task_name).name, reason=reason)
+    before, now = reign.rollback(home, model_of(task_name), reason=reason)
     _say(task_name, before=before, now=now)
 
 
 def history(home: Home, task_name: str | None) -> None:
     """Print what was champion when."""
     from training import reign
-    from training.tasks import TASKS, task
+    from training.reign import MODELS, model_of
 
-    names = list(TASKS) if task_name is None else [task(task_name).name]
+    names = list(MODELS) if task_name is None else [model_of(task_name)]
     rows = [
         (f"regulars-{name}/{held.version}", _told(held.since), _told(held.until), held.by, held.reason)
         for name in names

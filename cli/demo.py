@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from cli import show, steps
+from cli import recommend, show, steps
 from facts.home import Home
 from facts.lake import Lake
 
@@ -20,10 +20,12 @@ if TYPE_CHECKING:
 
 SOURCE = "complete-journey"
 CUSTOMER_COUNT = 5
+RECOMMENDED_CUSTOMERS = 3
+RECOMMENDER_TRIALS = 2
 
 
 def run_demo(home: Home, *, trials: int, timeout_seconds: float, seed: int) -> None:
-    """Ingest, build, train, materialize, serve, ask, and compare the answers with what then happened."""
+    """Ingest, build, train, materialize, serve, ask, compare the answers with what then happened, and recommend."""
     started = time.monotonic()
     _title(1, "Ingest a grocer's year, every row checked")
     steps.ingest_source(home, SOURCE)
@@ -36,6 +38,10 @@ def run_demo(home: Home, *, trials: int, timeout_seconds: float, seed: int) -> N
     steps.materialize(home, as_of=test_cutoff)
     _ask_and_compare(home, trained, test_cutoff)
     steps.materialize(home)
+    _title(5, "What they may want next: a ranking of candidates, learned from earlier nights, tested on a later one")
+    done = recommend.train(home, trials=min(trials, RECOMMENDER_TRIALS), timeout_seconds=timeout_seconds, seed=seed)
+    if done.is_champion:
+        recommend.show_some(home, _example_customers(home, test_cutoff)[:RECOMMENDED_CUSTOMERS])
     _say_cost(time.monotonic() - started)
     _say_next()
 

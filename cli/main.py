@@ -17,6 +17,7 @@ from cli.evaluate import app as evaluate_app
 from cli.features import app as features_app
 from cli.ingest import app as ingest_app
 from cli.options import Device, HorizonDays, Rows, Seed, Storage, Tasks, Timeout, Trials, Workers
+from cli.recommend import app as recommender_app
 from cli.watch import app as watch_app
 from facts.errors import RegularsError
 from facts.home import Home
@@ -31,6 +32,7 @@ app = typer.Typer(
 )
 app.add_typer(ingest_app, name="ingest")
 app.add_typer(features_app, name="features")
+app.add_typer(recommender_app, name="recommender")
 app.add_typer(evaluate_app)
 app.add_typer(watch_app)
 
@@ -169,7 +171,7 @@ def train(  # noqa: PLR0913 - an argument is an option
 
 @app.command()
 def promote(
-    task: Annotated[str, typer.Argument(help="repurchase, churn, clv or next_order.")],
+    task: Annotated[str, typer.Argument(help="repurchase, churn, clv, next_order or recommender.")],
     version: Annotated[str, typer.Argument(help="A registered version, whatever its gate said.")],
     *,
     reason: Annotated[str, typer.Option(help="Why; it is written on the version.")],
@@ -182,7 +184,7 @@ def promote(
 
 @app.command()
 def rollback(
-    task: Annotated[str, typer.Argument(help="repurchase, churn, clv or next_order.")],
+    task: Annotated[str, typer.Argument(help="repurchase, churn, clv, next_order or recommender.")],
     *,
     reason: Annotated[str, typer.Option(help="Why; it is written on the version.")],
 ) -> None:
@@ -194,7 +196,9 @@ def rollback(
 
 @app.command()
 def champions(
-    task: Annotated[str | None, typer.Argument(help="repurchase, churn, clv or next_order; all by default.")] = None,
+    task: Annotated[
+        str | None, typer.Argument(help="repurchase, churn, clv, next_order or recommender; all by default.")
+    ] = None,
 ) -> None:
     """Show which version was champion when, by whose word, and why."""
     from cli import champions as shown
@@ -230,6 +234,27 @@ def score(
     from cli import steps
 
     steps.score(Home.from_environment(), as_of=_instant(as_of), output=output, engine=engine)
+
+
+@app.command()
+def recommend(
+    *,
+    output: Annotated[Path, typer.Option(help="The file to write: .parquet or .csv.")],
+    as_of: Annotated[str | None, typer.Option(help="The instant to answer for; by default the shop's now.")] = None,
+    count: Annotated[int, typer.Option(min=1, max=200, help="Products for each customer, at most.")] = 10,
+    kind: Annotated[str, typer.Option(help="next_basket, discover (never bought) or replenish (due).")] = "next_basket",
+    diversity: Annotated[
+        float, typer.Option(min=0, max=1, help="How much a product of a category that is in the list already loses.")
+    ] = 0.0,
+) -> None:
+    """Recommend products to every customer as of an instant: the same lists as the endpoint's."""
+    from cli import recommend as command
+    from scoring.recommend import kind_of
+
+    command.recommend(
+        Home.from_environment(), as_of=_instant(as_of), output=output, count=count, kind=kind_of(kind),
+        diversity=diversity,
+    )  # fmt: skip
 
 
 @app.command()

@@ -125,6 +125,36 @@ def measured(report: Mapping[str, Any], *, version: str, zone: str) -> None:
         console.print(f"note: {note}", highlight=False)
 
 
+_SIDE_EFFECTS = {
+    "repeat_share": "share bought before, first 10",
+    "catalogue_coverage": "share of all products in any list",
+    "novelty": "novelty (bits)",
+}
+
+
+def ranking(report: Mapping[str, Any], *, version: str) -> None:
+    """Print what was measured of a version of the recommender on the test night, beside its baselines."""
+    methods = report["metrics"]
+    metrics = list(next(iter(methods.values()))["all"])
+    rows = [
+        [metric if part == "all" else f"{metric}, {part}", *[_triple(of[part][metric]) for of in methods.values()]]
+        for part in next(iter(methods.values()))
+        for metric in metrics
+        if part == "all" or metric == "recall_at_10"
+    ]
+    for name, said in _SIDE_EFFECTS.items():
+        rows.append([said, *[f"{of[name]:.4g}" for of in report["side_effects"].values()]])
+    title = (
+        f"regulars-recommender/{version}: next basket within {report['wait_days']} days, tested on the night of "
+        f"{report['cutoffs'][-1][:10]}, {report['test_customers']:,} customers, 95 % intervals"
+    )
+    table(title, ["metric", *methods], rows, right=list(methods))
+    verdict = "champion" if report["is_champion"] else "refused"
+    console.print(
+        f"{verdict}: {report['reason']}", style="green" if report["is_champion"] else "yellow", highlight=False
+    )
+
+
 def silences(found: Sequence[Silence]) -> None:
     """Print when the shop was silent."""
     for silence in found:
@@ -210,9 +240,9 @@ def _show_online(home: Home) -> None:
 def _show_models(home: Home) -> None:
     from scoring.registry import champion_version
     from training.pipeline import read_versions
-    from training.tasks import TASKS
+    from training.reign import MODELS
 
-    champions = {name: champion_version(home, name) for name in TASKS}
+    champions = {name: champion_version(home, name) for name in MODELS}
     versions = read_versions(home) if home.has_tracking else []
     rows = [
         (
@@ -230,6 +260,11 @@ def _show_models(home: Home) -> None:
         table("Models", columns, rows, right=["horizon (days)"])
     else:
         console.print("no model yet; run `regulars train`")
+
+
+def _triple(estimate: Sequence[float]) -> str:
+    value, low, high = estimate
+    return _estimate({"value": value, "low": low, "high": high})
 
 
 def _interval(row: Mapping[str, float], name: str) -> str:

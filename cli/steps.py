@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from cli import show
 from cli.options import command
+from cli.recommend import write_night
 from facts.errors import GateFailed, NotYet, counted
 from facts.home import Home
 from facts.lake import Lake
@@ -169,6 +170,7 @@ def materialize(home: Home, *, as_of: datetime | None = None, with_named_views: 
         store = open_registered(home)
         views = [view.name for view in store.list_feature_views()] if with_named_views else [SERVED_VIEW]
         cutoff = materialize(store, home, as_of=at, views=views)
+    write_night(home, cutoff)
     rows = [(view, f"{cutoff:%Y-%m-%d %H:%M} UTC") for view in views]
     show.table("Online store", ["view", "features as of"], rows)
     return cutoff
@@ -212,8 +214,9 @@ def score(home: Home, *, as_of: datetime | None, output: Path, engine: str = "du
 def _say_refused(home: Home) -> None:
     """Raise NotYet where there are versions and the gate refused them all: to train again would not help."""
     from training.pipeline import read_versions
+    from training.tasks import TASKS
 
-    refused = read_versions(home) if home.has_tracking else []
+    refused = [v for v in read_versions(home) if v.task in TASKS] if home.has_tracking else []
     if refused:
         were = f"{counted(len(refused), 'version')} {'was' if len(refused) == 1 else 'were'} refused"
         raise NotYet(

@@ -44,12 +44,15 @@ def read_basket_lists(baskets: Path, future: Path | None = None) -> tuple[Basket
     rows = _read(baskets)
     if rows["at"].isna().any() and rows["at"].notna().any():
         raise UnreadableBaskets(baskets, "some baskets have a time and some have none")
+    is_timed = rows["at"].notna().all()
     rows["at"] = rows["at"].fillna(rows["basket"].astype(float))
     asked = rows.groupby("customer_id")["basket"].max()
     asked = asked[asked > 0]
     if future is not None:
         later = _after(rows, _read(future))
         asked, rows = later.groupby("customer_id")["basket"].max(), pd.concat([rows, later], ignore_index=True)
+    if not is_timed:  # counted from the last one, so that all customers have one now
+        rows["at"] -= rows.groupby("customer_id")["at"].transform("max")
     now = rows.groupby("customer_id")["at"].max() + 1
     made = baskets_of(rows, now={str(customer): float(at) for customer, at in now.items()})
     return made.split((made.places_from_last == 0) & np.isin(made.customer_ids, asked.index)[made.customer])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -60,6 +60,13 @@ class Baskets:
         now[self.customer[is_later]] = self.at[is_later]
         return self._only(~is_later, now=now), self._only(is_later, now=self.now)
 
+    def among(self, customers: NDArray[np.int64]) -> Baskets:
+        """Return the baskets of some customers, whose numbers ascend; products keep their numbers."""
+        held = np.isin(self.customer, customers)
+        found = self._only(held, now=self.now)
+        number = np.searchsorted(customers, found.customer).astype(np.int32)
+        return replace(found, customer_ids=self.customer_ids[customers], now=self.now[customers], customer=number)
+
     def _only(self, kept: NDArray[np.bool_], *, now: NDArray[np.float64]) -> Baskets:
         number, rows = np.cumsum(kept, dtype=np.int32) - 1, kept[self.basket]
         return Baskets(
@@ -71,6 +78,11 @@ class Baskets:
             basket=number[self.basket[rows]].astype(np.int32),
             product=self.product[rows],
         )
+
+
+def unnamed(count: int) -> NDArray[np.object_]:
+    """Return so many names that nobody asks for, without room for them."""
+    return np.broadcast_to(np.array(None, dtype=object), (count,))
 
 
 def baskets_of(
@@ -102,16 +114,20 @@ def baskets_of(
     )
 
 
-def read_baskets(lake: Lake, cutoff: datetime) -> Baskets:
+def read_baskets(lake: Lake, cutoff: datetime, *, product_ids: Sequence[str] | None = None) -> Baskets:
     """Read the baskets of a lake that were known at an instant: see `known_baskets`."""
     with lake.connect() as connection:
-        return known_baskets(lake.table(connection, "orders"), lake.table(connection, "order_lines"), cutoff)
+        orders, lines = (lake.table(connection, name) for name in ("orders", "order_lines"))
+        return known_baskets(orders, lines, cutoff, product_ids=product_ids)
 
 
-def known_baskets(orders: ibis.Table, lines: ibis.Table, cutoff: datetime) -> Baskets:
+def known_baskets(
+    orders: ibis.Table, lines: ibis.Table, cutoff: datetime, *, product_ids: Sequence[str] | None = None
+) -> Baskets:
     """Return the orders that were known at an instant as baskets; `at` is in days since 1970.
 
     Returns and cancelled orders are left out, and so are lines without a product, or with less than one piece of it.
+    `product_ids` is as for `baskets_of`.
     """
     instant = ibis.literal(pd.Timestamp(cutoff), orders.ordered_at.type())
     is_current = orders.superseded_at.isnull() | (orders.superseded_at >= instant)
@@ -119,8 +135,10 @@ def known_baskets(orders: ibis.Table, lines: ibis.Table, cutoff: datetime) -> Ba
     of_products = lines.filter(_.product_id.notnull(), _.unit_count.isnull() | (_.unit_count > 0))
     bought = of_products.inner_join(known, ["order_id", "version"])
     frame: pd.DataFrame = bought.select("customer_id", "ordered_at", "product_id", basket=_.order_id).execute()
-    return baskets_of(frame.assign(at=_days(frame["ordered_at"])), now=_days(pd.Timestamp(cutoff)))
+    at = days_since_1970(frame["ordered_at"])
+    return baskets_of(frame.assign(at=at), now=days_since_1970(pd.Timestamp(cutoff)), product_ids=product_ids)
 
 
-def _days(instant: Any) -> Any:  # noqa: ANN401 - an instant or a column of them
+def days_since_1970(instant: Any) -> Any:  # noqa: ANN401 - an instant or a column of them
+    """Return instants in days, as `Baskets` has them."""
     return (instant - pd.Timestamp(0, tz="UTC")) / pd.Timedelta(days=1)

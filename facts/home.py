@@ -41,6 +41,11 @@ class Home:
         return self.folder / "online.db"
 
     @property
+    def shelf(self) -> Path:
+        """Folder of what recommendations are made of, written every night."""
+        return self.folder / "shelf"
+
+    @property
     def search(self) -> Path:
         """Folder of Optuna's journals, so that a search can be resumed."""
         return self.folder / "search"

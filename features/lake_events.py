@@ -116,6 +116,20 @@ def events_since(lake: Lake, instant: datetime) -> Iterator[Event]:
         yield from _read(_that_matter(lake.table(connection, "events"), since=instant))
 
 
+def read_events(
+    lake: Lake, customer_ids: Sequence[str], *, names: Collection[str], since: datetime, until: datetime
+) -> dict[str, list[Event]]:
+    """Read events of some customers that occurred in [since, until), by customer and in time order."""
+    asked = ibis.memtable({"customer_id": list(customer_ids)}, schema={"customer_id": "string"})
+    with lake.connect() as connection:
+        events = lake.table(connection, "events")
+        span = (events.occurred_at >= ibis.literal(since, INSTANT)) & (
+            events.occurred_at < ibis.literal(until, INSTANT)
+        )
+        known = events.filter(span, events.event.isin(list(names))).semi_join(asked, "customer_id")
+        return _by_customer(known, lake.table(connection, "orders"))
+
+
 def held_orders(lake: Lake) -> Iterator[HeldOrder]:
     """Yield every order and return that the lake has, as its last version has it, in the order of their ids."""
     with lake.connect() as connection:

@@ -49,10 +49,10 @@ def live_orders(by_name: Mapping[str, Sequence[AnyEvent]], *, cutoff: datetime |
     """
     if ORDER_COMPLETED not in by_name and ORDER_REFUNDED not in by_name:
         return NO_ORDERS
-    cancelled = {_order_id(event) for event in by_name.get(ORDER_CANCELLED, ())}
+    cancelled = _cancelled(by_name)
     sales = _by_id(by_name.get(ORDER_COMPLETED, ()))
     last_told = {order_id: told[-1] for (order_id, _), told in sales.items()}
-    placed = [told[-1] for (i, _), told in sales.items() if i not in cancelled and _is_new(told[0], cutoff)]
+    placed = placed_orders(by_name, cutoff=cutoff)
     returns = [
         made
         for (order_id, _), told in _by_id(by_name.get(ORDER_REFUNDED, ()), and_by="refund_id").items()
@@ -67,19 +67,45 @@ def live_orders(by_name: Mapping[str, Sequence[AnyEvent]], *, cutoff: datetime |
     )
 
 
+def placed_orders(by_name: Mapping[str, Sequence[AnyEvent]], *, cutoff: datetime | None) -> list[AnyEvent]:
+    """Return of each order that the customer's snapshot does not hold, and that stands, the event that told it last."""
+    if ORDER_COMPLETED not in by_name:
+        return []
+    cancelled, sales = _cancelled(by_name), _by_id(by_name[ORDER_COMPLETED])
+    return [told[-1] for (i, _), told in sales.items() if i not in cancelled and _is_new(told[0], cutoff)]
+
+
 def open_cart_amount(events: Iterable[AnyEvent]) -> float:
     """Return the price of what events of CART_EVENTS, in time order, put into the cart and left there.
 
     A removal takes away at most what they put in. A price that is not given is the product's price before.
     """
+    return fsum(held * price for held, price in open_cart(events).values())
+
+
+def open_cart(events: Iterable[AnyEvent]) -> dict[str | int, tuple[float, float]]:
+    """Return how many of each product events of CART_EVENTS, in time order, left in the cart, and its last price.
+
+    Products that were taken out again stay, with nothing held.
+    """
     cart: dict[str | int, tuple[float, float]] = {}
     for event in events:
-        product = _product(event.properties)
+        product = product_of(event.properties)
         held, price_before = cart.get(product, (0.0, 0.0))
         price, quantity = _number(event.properties.get("price")), _quantity(event.properties)
         held = max(0.0, held + quantity if event.event == ADDED else held - quantity)
         cart[product] = (held, price_before if price is None else price)
-    return fsum(held * price for held, price in cart.values())
+    return cart
+
+
+def product_of(properties: Mapping[str, object]) -> str | int:
+    """Return what names the product of an event."""
+    given = (properties.get(name) for name in ("product_id", "sku", "name"))
+    return next((name for name in given if isinstance(name, str | int)), "")
+
+
+def _cancelled(by_name: Mapping[str, Sequence[AnyEvent]]) -> set[str]:
+    return {_order_id(event) for event in by_name.get(ORDER_CANCELLED, ())}
 
 
 def _order_id(event: AnyEvent) -> str:
@@ -128,11 +154,6 @@ def _lines_back(refund: AnyEvent, order: AnyEvent | None) -> Sequence[Line] | No
 
 def _net_amount(lines: Iterable[Line] | None) -> Decimal:
     return sum((line.net_amount for line in lines or ()), _ZERO)
-
-
-def _product(properties: Mapping[str, object]) -> str | int:
-    given = (properties.get(name) for name in ("product_id", "sku", "name"))
-    return next((name for name in given if isinstance(name, str | int)), "")
 
 
 def _quantity(properties: Mapping[str, object]) -> float:

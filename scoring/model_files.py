@@ -32,12 +32,12 @@ def write_model(model: TaskModel, folder: Path) -> None:
         booster.save_model(folder / name)
         (folder / onnx_name(name)).write_bytes(trees_of(booster).content)
     told: dict[str, Any] = {"format": FORMAT, **{name: getattr(model, name) for name in _SAID}}
-    told["boosters"] = {name: {file: _sha256(folder / file) for file in (name, onnx_name(name))} for name in boosters}
+    told["boosters"] = {name: {file: sha256_of(folder / file) for file in (name, onnx_name(name))} for name in boosters}
     told |= {"gate": asdict(model.gate), "calibration": asdict(model.calibration)}
     told["windows"] = asdict(model.windows) if model.windows else None
     told["quantiles"] = {"link": model.quantiles.link, "shifts": model.quantiles.shifts} if model.quantiles else None
     told["potential"] = asdict(model.potential) if model.potential else None
-    told["sha256"] = _digest(told)
+    told["sha256"] = digest_of(told)
     (folder / MODEL_FILE).write_text(json.dumps(told, indent=2), encoding="utf-8")
 
 
@@ -61,15 +61,15 @@ def read_model(folder: Path, *, version: str = "") -> TaskModel:
         told = json.loads(path.read_text(encoding="utf-8"))
         if told["format"] != FORMAT:
             raise UnusableModel(f"{path} has a format that this version does not read; train again")
-        if told.pop("sha256") != _digest(told):
-            raise _changed(path)
+        if told.pop("sha256") != digest_of(told):
+            raise changed(path)
         boosters = {}
         for name, digests in told["boosters"].items():
             # XGBoost and ONNX Runtime trust a file: a cut one may end the process, a changed one may score.
             for file, digest in digests.items():
                 path = folder / file
-                if _sha256(path) != digest:
-                    raise _changed(path)
+                if sha256_of(path) != digest:
+                    raise changed(path)
             boosters[name] = xgboost.Booster(model_file=str(folder / name))
             adopt(boosters[name], (folder / onnx_name(name)).read_bytes())
         model = _model(told, boosters, version=version)
@@ -115,15 +115,17 @@ def _frozen(told: dict[str, Any]) -> dict[str, Any]:
     return {name: tuple(value) if isinstance(value, list) else value for name, value in told.items()}
 
 
-def _changed(path: Path) -> UnusableModel:
+def changed(path: Path) -> UnusableModel:
+    """Return what to raise of a file that is not what was written."""
     return UnusableModel(f"damaged model file {path}: its content is not what was written; train again")
 
 
-def _digest(told: dict[str, Any]) -> str:
+def digest_of(told: dict[str, Any]) -> str:
     """Return the digest of what a model file says, however it is laid out."""
     return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
 
 
-def _sha256(path: Path) -> str:
+def sha256_of(path: Path) -> str:
+    """Return the digest of a file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

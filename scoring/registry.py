@@ -13,6 +13,7 @@ from facts.errors import RegularsError
 from facts.home import require_sqlite
 from scoring.model import TaskModel, UnusableModel
 from scoring.model_files import MODEL_FILE, read_model
+from scoring.ranker import RECOMMENDER, REGISTERED_NAME, Ranker, read_ranker
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -67,6 +68,23 @@ def read_version(home: Home, task: str, version: str) -> TaskModel:
         raise UnusableChampion(f"regulars-{task}/{version}", str(error)) from error
 
 
+def read_recommender(home: Home, version: str | None = None) -> Ranker | None:
+    """Return the recommender's champion, or a version; None where there is no champion.
+
+    Raises
+    ------
+    UnusableChampion
+        Its files are missing or damaged; the message names them.
+    """
+    version = version or champion_version(home, RECOMMENDER)
+    if version is None:
+        return None
+    try:
+        return read_ranker(version_folder(home, RECOMMENDER, version), version=version)
+    except UnusableModel as error:
+        raise UnusableChampion(f"{REGISTERED_NAME}/{version}", str(error)) from error
+
+
 def version_folder(home: Home, task: str, version: str) -> Path:
     """Return the local folder of a version's files; a registry on this machine is read in place, not copied."""
     from mlflow.exceptions import MlflowException
@@ -81,13 +99,21 @@ def version_folder(home: Home, task: str, version: str) -> Path:
 
 def read_logged(home: Home, model_id: str, *, label: str) -> TaskModel:
     """Return a model that was logged and is no version yet; raise UnusableChampion as `read_version` does."""
+    try:
+        return read_model(logged_folder(home, model_id, label=label))
+    except UnusableModel as error:
+        raise UnusableChampion(label, _first_line(error)) from error
+
+
+def logged_folder(home: Home, model_id: str, *, label: str) -> Path:
+    """Return the local folder of a logged model's files; raise UnusableChampion where they cannot be had."""
     from mlflow.exceptions import MlflowException
 
     try:
         place = _client(home).get_logged_model(model_id).artifact_location
-        return read_model(_folder_at(home, place, label=label))
-    except (MlflowException, UnusableModel) as error:
+    except MlflowException as error:
         raise UnusableChampion(label, _first_line(error)) from error
+    return _folder_at(home, place, label=label)
 
 
 def _folder_at(home: Home, place: str, *, label: str) -> Path:

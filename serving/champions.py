@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING
 
 from facts.errors import NotYet
 from features.inputs import input_hash
+from features.recommending.candidates import candidate_hash
 from scoring.answers import FeatureMismatch
 from scoring.model import TaskModel
 from scoring.model_files import MODEL_FILE
-from scoring.registry import UnusableChampion, read_champion
+from scoring.ranker import Ranker
+from scoring.registry import UnusableChampion, read_champion, read_recommender
 from serving.schema import TASKS
 
 if TYPE_CHECKING:
@@ -43,6 +45,14 @@ def find_champions(home: Home) -> Mapping[str, TaskModel]:
         A champion's files are missing or damaged; the message names them.
     """
     return {task: model for task in TASKS if (model := _read_checked(home, task)) is not None}
+
+
+def find_recommender(home: Home) -> Ranker | None:
+    """Read the recommender's champion, None where there is none; raise as `find_champions` does."""
+    ranker = read_recommender(home)
+    if ranker is not None and ranker.feature_hash != candidate_hash():
+        raise FeatureMismatch(ranker.label, ranker.feature_hash, candidate_hash(), where="this version")
+    return ranker
 
 
 def no_champion() -> NotYet:

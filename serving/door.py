@@ -16,6 +16,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import Response
 
 from serving.events import EVENTS_ROUTE, LARGEST_BATCH_BYTES, EventBatch
+from serving.recommend_schema import RECOMMEND_ROUTE, RecommendRequest
 from serving.schema import WHOLE_BODY, Problem, ProblemResponse, ScoreRequest, problem_of
 
 Scope: TypeAlias = MutableMapping[str, Any]
@@ -45,6 +46,12 @@ ENTRANCES: Mapping[str, Entrance] = {
     ),
     EVENTS_ROUTE: Entrance(
         body=EventBatch, largest_bytes=LARGEST_BATCH_BYTES, sends_many="messages", example='{"batch": [...]}'
+    ),
+    RECOMMEND_ROUTE: Entrance(
+        body=RecommendRequest,
+        largest_bytes=LARGEST_BODY_BYTES,
+        sends_many="products",
+        example='{"customer_id": "1", "count": 5}',
     ),
 }
 _SANE_ID = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}", re.ASCII)
@@ -96,7 +103,7 @@ async def _take_in(scope: Scope, receive: Receive, entrance: Entrance) -> bytes 
     try:
         entrance.body.model_validate_json(body)
     except ValidationError as error:
-        return problem_of(error)
+        return problem_of(error, entrance.body)
     return body
 
 

@@ -7,15 +7,19 @@ from collections.abc import Mapping
 from typing import Any
 
 from serving.door import ROUTE, App, Message, Receive, Scope, Send
+from serving.products import MOST_NEAR, PRODUCTS_PATH
+from serving.recommend_schema import NearProductsResponse
 from serving.schema import WHOLE_BODY, Problem, ProblemResponse
 
 PAGE = "/docs.json"
 REFUSALS: Mapping[str, str] = {
     "400": "The request cannot be answered; the reason says what to change",
+    "404": "There is no such thing",
     "503": "What is needed for an answer is not there; the reason says which command brings it",
 }
 EXAMPLES: Mapping[str, Problem] = {
     "400": Problem(field=WHOLE_BODY, reason="it is a list, not an object"),
+    "404": Problem(field="product_id", reason="no product '17' is known"),
     "503": Problem(
         reason="damaged file .regulars/online.db: no such table: regulars_customer_vector; run `regulars materialize`"
     ),
@@ -24,16 +28,25 @@ EXAMPLES: Mapping[str, Problem] = {
 EXAMPLES_OF_ROUTE: Mapping[str, Mapping[str, Problem]] = {
     ROUTE: {"400": Problem(field="customer_ids.3", reason="it has 0 characters, at least 1 is needed")},
 }
+_OF_POSTS = ("400", "503")
 _NEVER_SENT = ("InvalidArgument", "NotFound", "InternalServerError")  # BentoML's bodies
+_REFERENCE = "#/components/schemas/{model}"
+_NEAR = {
+    "similar": "Products that the same customers buy, nearest first",
+    "bought_together": "Products of the same baskets, nearest first",
+}
 _ID = "6f0f1f6c2b0f4c0f9d7f0d8b6a1e2c3d"
 
 
 def document_refusals(page: Mapping[str, Any]) -> dict[str, Any]:
     """Return BentoML's page with the body of every refusal as `serving.door.refusal` writes it, and an example each."""
-    problem = ProblemResponse.model_json_schema(ref_template="#/components/schemas/{model}")
+    problem = ProblemResponse.model_json_schema(ref_template=_REFERENCE)
     schemas = {name: told for name, told in page["components"]["schemas"].items() if name not in _NEVER_SENT}
     schemas |= problem.pop("$defs") | {ProblemResponse.__name__: problem}
     paths = {route: _with_refusals(route, operations) for route, operations in page["paths"].items()}
+    near = NearProductsResponse.model_json_schema(ref_template=_REFERENCE)
+    schemas |= near.pop("$defs") | {NearProductsResponse.__name__: near}
+    paths |= {f"{PRODUCTS_PATH}/{{product_id}}/{how}": {"get": _near(how, said)} for how, said in _NEAR.items()}
     return {**page, "components": {**page["components"], "schemas": schemas}, "paths": paths}
 
 
@@ -55,14 +68,31 @@ def _with_refusals(route: str, operations: Mapping[str, Any]) -> dict[str, Any]:
         return dict(operations)
     sent = {status: told for status, told in post["responses"].items() if int(status) < 400}  # noqa: PLR2004 - no error
     fault = {"500": {"description": "A fault of the service; its log tells of it"}}
-    refused = {status: _refusal(route, status) for status in REFUSALS}
+    refused = {status: _refusal(route, status) for status in _OF_POSTS}
     return {**operations, "post": {**post, "responses": sent | refused | fault}}
+
+
+def _near(how: str, said: str) -> dict[str, Any]:
+    """Return what the page says of products near another: BentoML does not know the application that answers it."""
+    asked = [
+        {"name": "product_id", "in": "path", "required": True, "schema": {"type": "string"}},
+        {
+            "name": "count",
+            "in": "query",
+            "required": False,
+            "schema": {"type": "integer", "minimum": 1, "maximum": MOST_NEAR, "default": 10},
+        },
+    ]
+    schema = {"$ref": _REFERENCE.format(model=NearProductsResponse.__name__)}
+    answered = {"200": {"description": said, "content": {"application/json": {"schema": schema}}}}
+    refused = {status: _refusal(how, status) for status in REFUSALS}
+    return {"summary": how, "description": said, "parameters": asked, "responses": answered | refused}
 
 
 def _refusal(route: str, status: str) -> dict[str, Any]:
     problem = EXAMPLES_OF_ROUTE.get(route, {}).get(status, EXAMPLES[status])
     told = ProblemResponse(error=problem, request_id=_ID).model_dump(exclude_none=True)
-    schema = {"$ref": f"#/components/schemas/{ProblemResponse.__name__}"}
+    schema = {"$ref": _REFERENCE.format(model=ProblemResponse.__name__)}
     return {
         "description": REFUSALS[status],
         "content": {"application/json": {"schema": schema, "example": told}},

@@ -1,6 +1,7 @@
 """What the endpoint is asked and what it answers, as pydantic models; BentoML makes its OpenAPI page of them."""
 
 import json
+import re
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from functools import partial
@@ -21,6 +22,7 @@ LONGEST_ID = 128
 MOST_REASONS = 20
 WHOLE_BODY = "body"  # named as the field where no single field is at fault
 _LONGEST_QUOTE = 60
+_QUOTED = re.compile("'([^']*)'")
 
 # No customer's id has a NUL: SQLite would read it up to there, as another's.
 CustomerId = Annotated[str, Field(min_length=1, max_length=LONGEST_ID, pattern=r"^[^\x00]*$")]
@@ -219,14 +221,14 @@ class ProblemResponse(BaseModel):
     )
 
 
-def problem_of(error: ValidationError) -> Problem:
-    """Return the first thing that is wrong with a request, as a field and a sentence.
+def problem_of(error: ValidationError, body: type[BaseModel]) -> Problem:
+    """Return the first thing that is wrong with a request's body, as a field and a sentence.
 
     A field that is unknown comes before one that is missing, which it may have been meant to be.
     """
     first = min(error.errors(include_url=False), key=lambda found: found["type"] != "extra_forbidden")
     field = ".".join(str(part)[:_LONGEST_QUOTE] for part in first["loc"]) or WHOLE_BODY
-    return Problem(field=field, reason=_sentence(first))
+    return Problem(field=field, reason=_sentence(first, body))
 
 
 def choose_tasks(asked: list[Task] | None, served: Iterable[str]) -> list[Task] | Problem:
@@ -239,7 +241,10 @@ def choose_tasks(asked: list[Task] | None, served: Iterable[str]) -> list[Task] 
     return [task for task in TASKS if task in (asked or known)]
 
 
-def _sentence(error: ErrorDetails) -> str:
+def _sentence(error: ErrorDetails, body: type[BaseModel]) -> str:
+    if error["type"] == "extra_forbidden":
+        name = str(error["loc"][-1])[:_LONGEST_QUOTE]
+        return str(UnknownName("field", name, known=tuple(body.model_fields)))
     say = _SAYINGS.get(error["type"])
     if say is not None:
         return say(error)
@@ -247,15 +252,10 @@ def _sentence(error: ErrorDetails) -> str:
     return f"{said[0].lower()}{said[1:]}"
 
 
-def _unknown_field(error: ErrorDetails) -> str:
-    name = str(error["loc"][-1])[:_LONGEST_QUOTE]
-    return str(UnknownName("field", name, known=tuple(ScoreRequest.model_fields)))
-
-
-def _unknown_task(error: ErrorDetails) -> str:
-    found = error["input"]
+def _unknown_choice(error: ErrorDetails) -> str:
+    found, what = error["input"], str(error["loc"][0]).removesuffix("s")
     name = found if isinstance(found, str) else json.dumps(found)
-    return str(UnknownName("task", name[:_LONGEST_QUOTE], known=TASKS))
+    return str(UnknownName(what, name[:_LONGEST_QUOTE], known=_QUOTED.findall(error["ctx"]["expected"])))
 
 
 def _another_type(error: ErrorDetails, *, wanted: str) -> str:
@@ -288,6 +288,8 @@ def _count(count: int, unit: str) -> str:
 _NAMED: Mapping[type, str] = {dict: "an object", list: "a list", str: "a string"}
 _WANTED = {
     "bool_type": "true or false",
+    "dict_type": "an object",
+    "float_type": "a number",
     "int_type": "a whole number",
     "list_type": "a list",
     "model_type": "an object",
@@ -296,11 +298,10 @@ _WANTED = {
 # What pydantic calls an error, and how it is said here; what is not listed is said in pydantic's words.
 _SAYINGS: Mapping[str, Callable[[ErrorDetails], str]] = {
     **{kind: partial(_another_type, wanted=wanted) for kind, wanted in _WANTED.items()},
-    "extra_forbidden": _unknown_field,
     "greater_than_equal": _too_small,
     "json_invalid": lambda error: f"it is not JSON: {error['ctx']['error']}",
     "less_than_equal": _too_large,
-    "literal_error": _unknown_task,
+    "literal_error": _unknown_choice,
     "missing": lambda _error: "it is required",
     "string_pattern_mismatch": lambda _error: "it has a NUL character",
     "string_too_long": partial(_too_many, unit="character"),

@@ -1,4 +1,4 @@
-"""The BentoML service: `POST /v1/score` and `POST /v1/events`.
+"""The BentoML service: `POST /v1/score`, `/v1/recommend` and `/v1/events`, and products near others.
 
 It holds the store, the champions, the two logs and the clock; the rest is `respond` and `take_in`.
 """
@@ -19,9 +19,10 @@ from facts.errors import RegularsError
 from facts.event_log import EventLog, event_log_from_environment
 from facts.home import Home
 from facts.lake import Lake
+from features.recommending.catalog import UnknownFilter
 from scoring.model import TaskModel
 from scoring.reasons import explain
-from serving.champions import find_champions, no_champion
+from serving.champions import find_champions, find_recommender, no_champion
 from serving.clock import Clock, as_of_from_environment
 from serving.decisions import Recorder, recorder_from_environment
 from serving.door import ROUTE, Door, refusal
@@ -29,6 +30,9 @@ from serving.events import EVENTS_ROUTE, EventBatch, EventsResponse, received_no
 from serving.lifeline import end_with_supervisor
 from serving.online import NOBODY, OnlineFeatures, open_online
 from serving.openapi import Documented
+from serving.products import NEAR_PRODUCTS, PRODUCTS_PATH, near_products
+from serving.recommend import Recommendations
+from serving.recommend_schema import RECOMMEND_ROUTE, RecommendRequest, RecommendResponse
 from serving.respond import respond
 from serving.schema import Problem, ScoreRequest, ScoreResponse, choose_tasks
 
@@ -54,6 +58,7 @@ class Regulars:
     _events: EventLog
     _writer: ThreadPoolExecutor  # of its own, so that no score waits for a disk
     _recorder: Recorder | None
+    _recommendations: Recommendations
 
     @bentoml.on_startup  # type: ignore[untyped-decorator]
     def open(self) -> None:
@@ -73,6 +78,9 @@ class Regulars:
         self._online = open_online(home, self._events, self._champions, at=self._clock.now())
         for model in self._champions.values():
             _warm_up(model, currency=shop.currency)
+        self._recommendations = Recommendations(home, self._events, find_recommender(home))
+        self._recommendations.warm_up(self._clock.now())
+        NEAR_PRODUCTS.state.near = partial(near_products, self._recommendations, self._clock)
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="events")
         self._recorder = recorder_from_environment(home)
         gc.collect()
@@ -104,6 +112,23 @@ class Regulars:
         if self._recorder is not None:
             self._recorder.take(results, models, answered_at=at, request_id=request_id)
         told = ScoreResponse.model_construct(results=results, scored_at=at, request_id=request_id)
+        return Response(told.model_dump_json(exclude_none=True), media_type="application/json")
+
+    @bentoml.api(route=RECOMMEND_ROUTE, output_spec=RecommendResponse)  # type: ignore[untyped-decorator]
+    def recommend(self, request: RecommendRequest, /, ctx: bentoml.Context) -> Response:
+        """Recommend products to one customer: the next basket, something new, or what is due again, with reasons.
+
+        Orders, carts and views count from the moment they were sent as events. A body that cannot be answered gets 400
+        with the field and the reason. As long as the recommender has no champion it is 503.
+        """
+        request_id: str = ctx.request.state.request_id
+        try:
+            told = self._recommendations.answer(request, at=self._clock.now(), request_id=request_id)
+        except UnknownFilter as error:
+            return _refuse(ctx, Problem(field="filters", reason=str(error)), status=400)
+        except RegularsError as error:
+            _log.error("request %s: %s", request_id, error)
+            return _refuse(ctx, Problem(reason=str(error)), status=503)
         return Response(told.model_dump_json(exclude_none=True), media_type="application/json")
 
     @bentoml.api(route=EVENTS_ROUTE, output_spec=EventsResponse)  # type: ignore[untyped-decorator]
@@ -159,5 +184,6 @@ def _warm_up(model: TaskModel, *, currency: str) -> None:
     explain(model, nothing, count=1, currency=currency)
 
 
+Regulars.mount_asgi_app(NEAR_PRODUCTS, path=PRODUCTS_PATH)  # type: ignore[attr-defined]  # as below
 for _middleware in (Door, Documented):
     Regulars.add_asgi_middleware(_middleware)  # type: ignore[attr-defined]  # the decorator made it a service

@@ -106,6 +106,7 @@ class Event:
     event: str = CAMPAIGN
     at: datetime = EPOCH
     received_at: datetime | None = None
+    properties: str = "{}"
 
     def row(self, message_id: str) -> dict[str, Any]:
         return {
@@ -114,7 +115,7 @@ class Event:
             "event": self.event,
             "occurred_at": self.at,
             "received_at": self.received_at or self.at,
-            "properties": "{}",
+            "properties": self.properties,
         }
 
 

@@ -11,6 +11,7 @@ from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
 from facts.home import Home
+from tests.market import bring_in
 from tests.processes import Ran, cold, regulars
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the command line does: two processes share two cores
@@ -67,6 +68,23 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Demo:
 def trained_home(demo: Demo) -> Home:
     os.environ["REGULARS_HOME"] = str(demo.home.folder)
     return demo.home
+
+
+@pytest.fixture(scope="session")
+def market(tmp_path_factory: pytest.TempPathFactory) -> Home:
+    """A home whose lake holds the market of `tests.market`, with a recommender and its night; only read it."""
+    from features.recommending.night import build_night, write_night
+    from training.recommender.pipeline import train_recommender
+    from training.reign import promote
+    from training.trials import Budget
+
+    home = Home(tmp_path_factory.mktemp("market") / "home")
+    lake = bring_in(home)
+    write_night(home, build_night(lake, lake.shop().observed_until))
+    done = train_recommender(home, budget=Budget(trials=0), seed=1)
+    if not done.is_champion:
+        promote(home, "recommender", done.version, reason="for the tests")
+    return home
 
 
 @pytest.fixture

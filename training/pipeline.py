@@ -24,9 +24,8 @@ from training.monitoring.reference import build_reference, log_reference
 from training.parity import parity_obstacle
 from training.plan import Plan
 from training.promise import read_promise
-from training.reign import BY_GATE, crown, has_reigned, who
+from training.reign import BY_GATE, MODELS, crown, has_reigned, who
 from training.result import Result, build_figures, build_metrics, build_report
-from training.tasks import TASKS
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
@@ -263,7 +262,7 @@ def _register(client: MlflowClient, result: Result, uri: str, *, key: str, asked
         "feature_hash": model.feature_hash,
         "horizon_days": str(model.horizon_days),
     }
-    version = tracking.register(client, uri, model, card=card, tags=tags)
+    version = tracking.register(client, uri, model.registered_name, card=card, tags=tags)
     if evaluation.is_champion:
         crown(client, model.registered_name, version, by=BY_GATE, reason=evaluation.reason)
     return version
@@ -284,7 +283,7 @@ class Version:
 def read_versions(home: Home) -> list[Version]:
     """Return every registered version of every task, oldest first."""
     with tracking.tracked(home) as client:
-        found = [(name, v) for name in TASKS for v in client.search_model_versions(f"name = 'regulars-{name}'")]
+        found = [(name, v) for name in MODELS for v in client.search_model_versions(f"name = 'regulars-{name}'")]
     versions = [
         Version(
             task=name,

@@ -16,14 +16,17 @@ from typing import TYPE_CHECKING
 
 from facts.errors import NotYet, RegularsError, UnknownName
 from facts.home import Home
+from scoring.ranker import RECOMMENDER
 from scoring.registry import ALIAS, champion_version
 from training import tracking
+from training.tasks import TASKS
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities.model_registry import ModelVersion
 
 TAG = "reigns"
+MODELS = (*TASKS, RECOMMENDER)  # what has a champion
 BY_GATE = "the gate"
 _BY_HAND = ", by hand"
 _BY_ROLLBACK = ", rollback by hand"
@@ -44,6 +47,13 @@ class ReasonMissing(RegularsError):  # noqa: N818
 
     def __init__(self) -> None:
         super().__init__("the reason is empty; say with --reason why, it is written on the version")
+
+
+def model_of(name: str) -> str:
+    """Return what has a champion of that name; raise UnknownName where there is none."""
+    if name not in MODELS:
+        raise UnknownName("task", name, known=MODELS)
+    return name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

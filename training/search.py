@@ -112,7 +112,7 @@ def search(  # noqa: PLR0913 - what is searched, and with what
         rounds=told["rounds"],
         value=float(np.mean(told["values"])),
         fold_values=tuple(told["values"]),
-        trials=_trial_table(complete),
+        trials=trial_table(complete),
         direction=direction,
         ended_by=budget.ended_by(len(complete)) if budget.trials else NO_SEARCH,
     )
@@ -174,7 +174,8 @@ def _suggest(trial: optuna.Trial, choices: Mapping[str, Sequence[str]]) -> dict[
     }
 
 
-def _trial_table(complete: Sequence[optuna.trial.FrozenTrial]) -> pd.DataFrame:
+def trial_table(complete: Sequence[optuna.trial.FrozenTrial]) -> pd.DataFrame:
+    """Return a row per trial: number, value, state and its parameters."""
     rows = [
         {"number": number, "value": trial.value, "state": "COMPLETE", **trial.params}
         for number, trial in enumerate(complete)

@@ -11,7 +11,7 @@ import subprocess
 import tempfile
 import time
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -24,6 +24,7 @@ from facts.errors import RegularsError
 from facts.home import PROJECT, Home, require_sqlite
 from scoring.model import TaskModel, score_frame
 from scoring.model_files import write_model
+from scoring.parts import Rows
 from training.dataset import TrainingSet
 
 if TYPE_CHECKING:
@@ -161,33 +162,55 @@ def log_figures(figures: Mapping[str, Figure]) -> None:
 
 def log_model(model: TaskModel, example: TrainingSet) -> str:
     """Log the model as a pyfunc from code (UBJSON, ONNX and JSON, no pickle) and return its address."""
+    rows = example.frame[list(model.features)].head(_INPUT_EXAMPLE_ROWS)
+    return log_files(
+        lambda folder: write_model(model, folder),
+        name=model.registered_name,
+        pyfunc="pyfunc.py",
+        rows=rows,
+        answer=lambda matrix: score_frame(model, matrix),
+    )
+
+
+def log_files(
+    write: Callable[[Path], None],
+    *,
+    name: str,
+    pyfunc: str,
+    rows: pd.DataFrame,
+    answer: Callable[[Rows], pd.DataFrame],
+) -> str:
+    """Log the files that `write` puts into a folder as a pyfunc from `scoring`'s code, and return its address.
+
+    `answer` gives what the pyfunc says of `rows`, an example.
+    """
     import mlflow
     from mlflow.models import infer_signature
 
     # Doubles: MLflow takes float32 for them, but not the other way round, and frames are of doubles.
-    rows = example.frame[list(model.features)].head(_INPUT_EXAMPLE_ROWS).astype(np.float64)
-    signature = infer_signature(rows, score_frame(model, rows.to_numpy(dtype=np.float32)))
+    example = rows.astype(np.float64)
+    signature = infer_signature(example, answer(example.to_numpy(dtype=np.float32)))
     with tempfile.TemporaryDirectory() as folder:
-        files = Path(folder) / model.registered_name
-        write_model(model, files)
+        files = Path(folder) / name
+        write(files)
         logged = mlflow.pyfunc.log_model(
             name="model",
-            python_model=str(PROJECT / "scoring" / "pyfunc.py"),
+            python_model=str(PROJECT / "scoring" / pyfunc),
             artifacts={"model": str(files)},
             code_paths=[str(PROJECT / "scoring")],
             signature=signature,
-            input_example=rows,
+            input_example=example,
             pip_requirements=_requirements(),
         )
     return str(logged.model_uri)
 
 
-def register(client: MlflowClient, uri: str, model: TaskModel, *, card: str, tags: Mapping[str, str]) -> str:
+def register(client: MlflowClient, uri: str, name: str, *, card: str, tags: Mapping[str, str]) -> str:
     """Register a logged model, its card and tags in one step, and return its version."""
     import mlflow
     from mlflow.exceptions import MlflowException
 
-    name, logged = model.registered_name, mlflow.get_logged_model(uri.removeprefix("models:/"))
+    logged = mlflow.get_logged_model(uri.removeprefix("models:/"))
     try:
         client.get_registered_model(name)
     except MlflowException:

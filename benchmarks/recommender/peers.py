@@ -12,42 +12,25 @@ from scipy import sparse
 
 from facts.baskets import Baskets
 from training.metrics.ranking import NOBODY
+from training.recommender.baselines import Floats, Ranked, by_frequency, by_popularity, counts_of, filled, weighed
 
-Ranked, Floats = NDArray[np.int64], NDArray[np.float64]
 Peer = Callable[[Baskets, int], Ranked]
 _BLOCK = 512  # customers whose products are scored at once
 
 
-def counts_of(baskets: Baskets) -> sparse.csr_array:
-    """Return (customers, products) in how many baskets of a customer a product is."""
-    return _weighed(baskets, np.ones(len(baskets.customer)))
-
-
 def popularity(past: Baskets, count: int) -> Ranked:
     """Rank products by in how many baskets they are, for all customers alike."""
-    best = _popular(past)[:count]
-    return np.tile(best, (len(past.customer_ids), 1))
+    return by_popularity(_popularity(past), len(past.customer_ids), count)
 
 
 def personal_frequency(past: Baskets, count: int) -> Ranked:
     """Rank a customer's own products by in how many baskets they are, equal ones by popularity; no others."""
-    return _best_of(counts_of(past), _tie_breaks(past), count)
+    return by_frequency(past, _popularity(past), count)
 
 
 def personal_then_popular(past: Baskets, count: int) -> Ranked:
     """Rank as `personal_frequency`, and fill the list with the most popular other products."""
-    return fill(personal_frequency(past, count), _popular(past))
-
-
-def fill(ranked: Ranked, others: NDArray[np.int64]) -> Ranked:
-    """Fill lists that are too short with the first products of another that are not in them."""
-    found, length = ranked.copy(), ranked.shape[1]
-    for customer in np.flatnonzero((found == NOBODY).any(axis=1)):
-        held = found[customer][found[customer] != NOBODY]
-        rest = others[: 2 * length]
-        rest = rest[~np.isin(rest, held)][: length - len(held)]
-        found[customer, len(held) : len(held) + len(rest)] = rest
-    return found
+    return filled(personal_frequency(past, count), _popularity(past))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,7 +78,7 @@ class TifuKnn:
         counts = past.basket_counts[past.customer]
         groups = -(-counts // self.group_size)
         sizes = np.where(group == groups - 1, counts - (groups - 1) * self.group_size, self.group_size)
-        return _weighed(past, self.within_decay**within / sizes * self.group_decay**group / groups)
+        return weighed(past, self.within_decay**within / sizes * self.group_decay**group / groups)
 
 
 def nearest_items(past: Baskets, count: int, *, neighbours: int = 100) -> Ranked:
@@ -124,13 +107,6 @@ def _by_implicit(model: Any, past: Baskets, count: int) -> Ranked:  # noqa: ANN4
     return ranked.astype(np.int64)
 
 
-def _weighed(baskets: Baskets, weight: Floats) -> sparse.csr_array:
-    """Return (customers, products) the sums of what each basket that holds a product weighs."""
-    shape = (len(baskets.customer_ids), len(baskets.product_ids))
-    cells = (weight[baskets.basket], (baskets.customer[baskets.basket], baskets.product))
-    return sparse.csr_array(cells, shape=shape)
-
-
 def _with_neighbours(
     own: sparse.csr_array, count: int, asked: NDArray[np.int64]
 ) -> Iterator[tuple[sparse.csr_array, Floats]]:
@@ -149,28 +125,14 @@ def _with_neighbours(
         yield block, (chosen @ own).toarray()
 
 
-def _popular(past: Baskets) -> NDArray[np.int64]:
-    return np.argsort(-np.bincount(past.product, minlength=len(past.product_ids)), kind="stable")
-
-
-def _tie_breaks(past: Baskets) -> Floats:
-    """Return (products,) something below one that grows with popularity."""
-    counts = np.bincount(past.product, minlength=len(past.product_ids))
-    return counts / (counts.max() + 1)
-
-
-def _best_of(weights: sparse.csr_array, ties: Floats, count: int) -> Ranked:
-    ranked = np.full((weights.shape[0], count), NOBODY, np.int64)
-    for customer in range(weights.shape[0]):
-        held = slice(weights.indptr[customer], weights.indptr[customer + 1])
-        products = weights.indices[held]
-        order = np.lexsort((products, -ties[products], -weights.data[held]))[:count]
-        ranked[customer, : len(order)] = products[order]
-    return ranked
+def _popularity(past: Baskets) -> Floats:
+    return np.bincount(past.product, minlength=len(past.product_ids)).astype(float)
 
 
 def _best_dense(scores: Floats, count: int) -> Ranked:
-    top = np.argpartition(-scores, count - 1, axis=1)[:, :count]
+    most = min(count, scores.shape[1])
+    top = np.argpartition(-scores, most - 1, axis=1)[:, :most]
     held = np.take_along_axis(scores, top, axis=1)
     order = np.argsort(-held, axis=1, kind="stable")
-    return np.where(np.take_along_axis(held, order, axis=1) > 0, np.take_along_axis(top, order, axis=1), NOBODY)
+    best = np.where(np.take_along_axis(held, order, axis=1) > 0, np.take_along_axis(top, order, axis=1), NOBODY)
+    return np.pad(best, ((0, 0), (0, count - most)), constant_values=NOBODY)

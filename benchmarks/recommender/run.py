@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import product
 
 import numpy as np
-from scipy import sparse
 
 from benchmarks.recommender.peers import (
     Peer,
     Ranked,
     TifuKnn,
-    counts_of,
     factorised,
     nearest_items,
     personal_frequency,
@@ -26,9 +24,14 @@ from training.evaluation import DRAWS
 from training.metrics import Estimate
 from training.metrics.pairs import Floats
 from training.metrics.ranking import LENGTHS, estimate_means, ranking_values
+from training.recommender.baselines import counts_of
+from training.recommender.evaluation import PARTS, parts_of
+from training.recommender.fitting import DEFAULTS, fit_ranker
+from training.recommender.questions import Found, Night, RankingRows, last_baskets, ranking_rows
 
 SEED = 1
-PARTS = ("all", "bought before", "new")
+OURS = "Regulars"
+LEARNED_FROM = 4  # baskets of every customer
 # What the paper searched over, thinned: every second value of the decays, three numbers of neighbours.
 TIFU_SETTINGS = tuple(
     TifuKnn(group_size=size, within_decay=within, group_decay=group, neighbours=near)
@@ -58,23 +61,22 @@ class Outcome:
         return estimate_means(apart, draws=DRAWS, seed=SEED)
 
 
-def measure(
-    past: Baskets, future: Baskets, *, on_step: Callable[[str], None], ours: Sequence[tuple[str, Peer]] = ()
-) -> list[Outcome]:
+def measure(past: Baskets, future: Baskets, *, on_step: Callable[[str], None]) -> list[Outcome]:
     """Ask everyone for the next basket of every customer, and measure those whose next basket is known."""
-    wanted = parts_of(past, future)
+    wanted = parts_of(counts_of(future), counts_of(past))
     on_step("TIFU-KNN: settings")
     tifu = search_tifu(past)
     peers: list[tuple[str, Peer, str]] = [
         ("popularity", popularity, ""),
         ("personal frequency", personal_frequency, ""),
         ("personal frequency, then popularity", personal_then_popular, ""),
-        ("item-to-item neighbours", nearest_items, "implicit, cosine"),
-        ("ALS", factorised, "implicit, 64 factors"),
+        ("item-to-item neighbours", nearest_items, "cosine of the baskets that hold both, by implicit"),
+        ("ALS", factorised, "64 factors, by implicit"),
         ("TIFU-KNN", tifu, str(tifu)),
+        (OURS, foretell, ""),
     ]
     found = []
-    for name, peer, said in [*peers, *((name, peer, "") for name, peer in ours)]:
+    for name, peer, said in peers:
         on_step(name)
         started = time.monotonic()
         ranked = peer(past, max(LENGTHS))
@@ -84,17 +86,21 @@ def measure(
     return found
 
 
-def parts_of(past: Baskets, future: Baskets) -> dict[str, sparse.csr_array]:
-    """Return (customers, products) what is wanted: all, what the customer had bought before, and what not."""
-    wanted, had = counts_of(future) > 0, counts_of(past) > 0
-    before = wanted.multiply(had)
-    return dict(zip(PARTS, (_stored(wanted), _stored(before), _stored(wanted > before)), strict=True))
+def foretell(past: Baskets, count: int) -> Ranked:
+    """Rank products by this project: a ranking learned from the last known baskets, four of every customer."""
+    nights, earlier = [], past
+    for _ in range(LEARNED_FROM):
+        earlier, later = last_baskets(earlier)
+        if len(later.customer):
+            nights.append(ranking_rows(Night.of(earlier, later)))
+    ranker = fit_ranker(RankingRows.joined(nights), DEFAULTS, seed=SEED)
+    return Found.of(Night.of(past)).rank(ranker, count)
 
 
 def search_tifu(past: Baskets) -> TifuKnn:
     """Choose the settings that foretell the last known basket best, by recall at ten."""
-    before, last = past.split((past.places_from_last == 0) & (past.basket_counts[past.customer] > 1))
-    wanted = _stored(counts_of(last) > 0)
+    before, last = last_baskets(past)
+    wanted = counts_of(last)
     asked = np.flatnonzero(np.diff(wanted.indptr))[:MOST_SEARCHED]
 
     def recall(ranked: Ranked) -> float:
@@ -106,9 +112,3 @@ def search_tifu(past: Baskets) -> TifuKnn:
         for setting, ranked in settings.with_alphas(before, 10, TIFU_ALPHAS, asked)
     ]
     return max(tried, key=lambda found: found[0])[1]
-
-
-def _stored(table: sparse.sparray) -> sparse.csr_array:
-    stored = sparse.csr_array(table)
-    stored.eliminate_zeros()
-    return stored

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmarks.recommender.peers import TifuKnn, fill, personal_frequency, personal_then_popular, popularity
+from benchmarks.recommender.peers import (
+    TifuKnn,
+    factorised,
+    nearest_items,
+    personal_frequency,
+    personal_then_popular,
+    popularity,
+)
 from facts.baskets import Baskets, baskets_of
 from training.metrics.ranking import NOBODY
 
@@ -79,5 +88,19 @@ def test_own_products_go_by_frequency_then_popularity_and_the_list_is_filled():
 @given(shop=SHOPS, count=st.integers(1, 6))
 def test_no_list_names_a_product_twice(shop, count):
     told = baskets(shop)
-    for row in fill(personal_frequency(told, count), popularity(told, 6)[0]):
+    for row in personal_then_popular(told, count):
         assert len(set(row)) == len(row) == count
+
+
+@pytest.mark.parametrize("peer", [nearest_items, factorised])
+def test_implicits_models_name_what_goes_together(peer):
+    """Half of the shop buys a and b, the other half c and d."""
+    pytest.importorskip("implicit")
+    first, second = [{"a", "b"}, {"a", "b"}], [{"c", "d"}, {"c", "d"}]
+    told = baskets([first, second] * 20 + [[{"a"}], [{"c"}]])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of the threads of the linear algebra
+        ranked = peer(told, 2)
+    names = {str(told.customer_ids[n]): told.product_ids[ranked[n]].tolist() for n in range(len(ranked))}
+    assert set(names["40"]) == {"a", "b"}
+    assert set(names["41"]) == {"c", "d"}

@@ -20,6 +20,8 @@ def test_it_goes_the_whole_way_and_says_what_it_cost(demo):
         "customer_rhythm",
         "regulars-repurchase/1",
         "POST /v1/score",
+        "regulars-recommender/1",
+        "Recommended as of",
         "peak memory",
         "make serve",
     ):

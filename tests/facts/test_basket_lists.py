@@ -46,9 +46,9 @@ def test_the_last_basket_of_who_has_several_is_foretold(tmp_path_factory, told):
 
 def test_positions_stand_for_time_and_customers_are_looked_at_from_the_next(tmp_path):
     past, future = read(tmp_path, {"a": [["x"], ["y"], ["x"]], "b": [["y"]]})
-    assert past.at.tolist() == [0, 1, 0]
-    assert past.now.tolist() == [2, 1]
-    assert future.at.tolist() == [2]
+    assert past.at.tolist() == [-2, -1, 0]
+    assert past.now.tolist() == [0, 1]
+    assert future.at.tolist() == [0]
 
 
 def test_marks_of_published_files_are_no_baskets(tmp_path):

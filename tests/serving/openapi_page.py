@@ -10,7 +10,11 @@ import jsonschema
 
 def described(page: dict[str, Any], response: httpx.Response) -> dict[str, Any]:
     """Return the page's example of such an answer, after holding the answer against the page's schema."""
-    told = page["paths"][response.request.url.path]["post"]["responses"][str(response.status_code)]
-    content = told["content"][response.headers["content-type"]]
+    return described_as(page, response, page["paths"][response.request.url.path]["post"])
+
+
+def described_as(page: dict[str, Any], response: httpx.Response, operation: dict[str, Any]) -> dict[str, Any]:
+    """Hold an answer against what the page says of an operation, and return the page's example of it."""
+    content = operation["responses"][str(response.status_code)]["content"][response.headers["content-type"]]
     jsonschema.validate(response.json(), {**content["schema"], "components": page["components"]})
-    return content["example"]
+    return content.get("example", {})

@@ -38,28 +38,21 @@ PAIR_FEATURES: Mapping[str, str] = {
         f"pair_decayed_{decay:g}": f"count, each {decay:g} to the power of the later baskets" for decay in BASKET_DECAYS
     },
     **{f"pair_decayed_{days}d": f"count, each halved every {days} days" for days in HALF_LIVES_DAYS},
+    "pair_due_product_rate": "days since the last over the mean days of all who bought it again",
+}
+PRODUCT_FEATURES: Mapping[str, str] = {
     "product_basket_count": "baskets of the shop that hold the product",
     "product_recent_basket_count": "those of the last 30 days",
     "product_buyer_count": "customers who bought it",
     "product_rebuy_rate": "share of them who did so again, drawn towards a quarter where they are few",
     "product_gap_days_mean": "mean days from one to the next of all who bought it again",
-    "pair_due_product_rate": "days since the customer's last over those mean days",
+}
+CUSTOMER_FEATURES: Mapping[str, str] = {
     "customer_basket_count": "baskets of the customer",
     "customer_basket_size_mean": "products in them on average",
     "customer_product_count": "different products that the customer bought",
     "customer_recency_days": "days since the customer's last basket",
 }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ProductTraits:
-    """What is known of every product as a whole: (products,) each, by the names of `PAIR_FEATURES`."""
-
-    basket_count: Floats
-    recent_basket_count: Floats
-    buyer_count: Floats
-    rebuy_rate: Floats
-    gap_days_mean: Floats
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,32 +94,39 @@ class _Purchases:
         return found
 
 
-def product_traits(baskets: Baskets) -> ProductTraits:
-    """Measure every product on the baskets of all customers; the last 30 days are those before the latest `now`."""
+def product_traits(baskets: Baskets) -> Floats:
+    """Measure every product on the baskets of all customers: (products, features) by `PRODUCT_FEATURES`.
+
+    The last 30 days are those before the latest `now`.
+    """
     bought, products = _purchases(baskets), len(baskets.product_ids)
     is_recent = baskets.at[baskets.basket] >= baskets.now.max(initial=-np.inf) - RECENT_DAYS
     again = bought.counts > 1
     rebuyers, buyers = (np.bincount(bought.product[rows], minlength=products) for rows in (again, slice(None)))
     gaps = np.bincount(bought.product[again], bought.gaps(bought.days_ago)[again], minlength=products).astype(float)
-    return ProductTraits(
-        basket_count=np.bincount(baskets.product, minlength=products).astype(float),
-        recent_basket_count=np.bincount(baskets.product[is_recent], minlength=products).astype(float),
-        buyer_count=buyers.astype(float),
-        rebuy_rate=(rebuyers + _PRIOR_REBUYERS) / (buyers + _PRIOR_BUYERS),
-        gap_days_mean=_over(gaps, rebuyers),
-    )
+    columns = [
+        np.bincount(baskets.product, minlength=products),
+        np.bincount(baskets.product[is_recent], minlength=products),
+        buyers,
+        (rebuyers + _PRIOR_REBUYERS) / (buyers + _PRIOR_BUYERS),
+        _over(gaps, rebuyers),
+    ]
+    return np.stack(columns, axis=1).astype(float)
 
 
-def pairs(baskets: Baskets, traits: ProductTraits) -> Pairs:
+def trait(traits: Floats, name: str) -> Floats:
+    """Return one column of `product_traits`, by its name in `PRODUCT_FEATURES`."""
+    column: Floats = traits[:, list(PRODUCT_FEATURES).index(name)]
+    return column
+
+
+def pairs(baskets: Baskets, traits: Floats) -> Pairs:
     """Return what is known of each customer and product, every customer looked at from its own `now`."""
-    bought, customers = _purchases(baskets), len(baskets.customer_ids)
+    bought = _purchases(baskets)
     counts, of, product = bought.counts, bought.customer, bought.product
     days, places = bought.days_ago, bought.places_ago
     gap_days, gap_places = bought.gaps(days), bought.gaps(places)
     recency, recent_places = days[bought.last], places[bought.last]
-    sizes = np.bincount(baskets.customer[baskets.basket], minlength=customers)
-    latest = np.full(customers, -np.inf)
-    np.maximum.at(latest, baskets.customer, baskets.at)
     columns = [
         counts,
         counts / baskets.basket_counts[of],
@@ -138,21 +138,26 @@ def pairs(baskets: Baskets, traits: ProductTraits) -> Pairs:
         gap_days,
         gap_places,
         _over(recency, gap_days),
-        (recent_places + 1) / gap_places,
+        _over(recent_places + 1, gap_places),
         *[bought.sums(decay**places) for decay in BASKET_DECAYS],
         *[bought.sums(0.5 ** (days / half_life)) for half_life in HALF_LIVES_DAYS],
-        traits.basket_count[product],
-        traits.recent_basket_count[product],
-        traits.buyer_count[product],
-        traits.rebuy_rate[product],
-        traits.gap_days_mean[product],
-        _over(recency, traits.gap_days_mean[product]),
-        baskets.basket_counts[of],
-        sizes[of] / baskets.basket_counts[of],
-        np.bincount(of, minlength=customers)[of],
-        (baskets.now - latest)[of],
+        _over(recency, trait(traits, "product_gap_days_mean")[product]),
     ]
     return Pairs(customer=of, product=product, matrix=np.stack(columns, axis=1).astype(np.float32))
+
+
+def customer_matrix(baskets: Baskets, bought: Pairs) -> Floats:
+    """Return (customers, features) what is known of each customer, by `CUSTOMER_FEATURES`; missing without a basket.
+
+    `bought` are the pairs of the baskets.
+    """
+    customers, counts = len(baskets.customer_ids), baskets.basket_counts
+    rows = np.bincount(baskets.customer[baskets.basket], minlength=customers).astype(float)
+    latest, has_any = np.full(customers, np.nan), counts > 0
+    latest[has_any] = baskets.at[np.cumsum(counts)[has_any] - 1]
+    different = np.bincount(bought.customer, minlength=customers)
+    columns = [counts, _over(rows, counts), different, baskets.now - latest]
+    return np.stack(columns, axis=1).astype(float)
 
 
 def _purchases(baskets: Baskets) -> _Purchases:

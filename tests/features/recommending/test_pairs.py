@@ -13,7 +13,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from facts.baskets import Baskets, baskets_of
-from features.pairs import PAIR_FEATURES, RECENT_DAYS, pairs, product_traits
+from features.recommending.pairs import (
+    CUSTOMER_FEATURES,
+    PAIR_FEATURES,
+    PRODUCT_FEATURES,
+    RECENT_DAYS,
+    customer_matrix,
+    pairs,
+    product_traits,
+)
 
 NOW, PRODUCTS = 100.0, "abcd"
 BASKETS = st.lists(
@@ -84,15 +92,17 @@ def by_hand(shop: list[Told], customer: int, product: str) -> dict[str, float]:
 @given(shop=SHOPS)
 def test_every_pair_is_what_one_counts(shop):
     told = baskets(shop)
-    found = pairs(told, product_traits(told))
+    traits = product_traits(told)
+    found = pairs(told, traits)
+    whole = np.concatenate([found.matrix, traits[found.product], customer_matrix(told, found)[found.customer]], axis=1)
     names = [
         (int(told.customer_ids[c]), told.product_ids[p]) for c, p in zip(found.customer, found.product, strict=True)
     ]
     assert names == sorted({(n, name) for n, of in enumerate(shop) for _, basket in of for name in basket})
-    for (customer, product), row in zip(names, found.matrix, strict=True):
+    for (customer, product), row in zip(names, whole, strict=True):
         expected = by_hand(shop, customer, product)
-        assert list(expected) == list(PAIR_FEATURES)
-        assert dict(zip(PAIR_FEATURES, row.tolist(), strict=True)) == pytest.approx(expected, rel=1e-5, nan_ok=True)
+        features = [*PAIR_FEATURES, *PRODUCT_FEATURES, *CUSTOMER_FEATURES]
+        assert dict(zip(features, row.tolist(), strict=True)) == pytest.approx(expected, rel=1e-5, nan_ok=True)
 
 
 @settings(deadline=None)

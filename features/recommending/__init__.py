@@ -1,0 +1,1 @@
+"""What is known of customers and products for recommendations: pairs, neighbours, candidates, a night of all."""

@@ -1,0 +1,74 @@
+"""Recommendations for every customer as of an instant, into a file: the lists of the endpoint."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from facts.lake import Lake
+from features.lake_events import read_events
+from features.live import REACH
+from features.recommending.asking import ASKING_EVENTS, ask
+from features.recommending.night import ShopNight
+from scoring.batch import write_tables
+from scoring.ranker import Ranker
+from scoring.recommend import Lists, Wish, explain, recommend
+
+CHUNK = 2_000  # customers at a time
+
+
+def recommend_lake(
+    lake: Lake,
+    night: ShopNight,
+    ranker: Ranker,
+    output: Path,
+    wish: Wish,
+    *,
+    as_of: datetime,
+    on_chunk: Callable[[int], None] = lambda _done: None,
+) -> int:
+    """Write a row per customer and product: customer_id, place (from 1), product_id, score, reason, source, model.
+
+    Customers are those whose baskets the night knows; events of the lake that were known at the instant count.
+
+    Returns
+    -------
+    The number of customers.
+    """
+    ids = night.histories.customer_ids
+
+    def tables() -> Iterator[pa.Table]:
+        for start in range(0, len(ids), CHUNK):
+            customers = [ids.text(number) for number in range(start, min(start + CHUNK, len(ids)))]
+            events = read_events(lake, customers, names=ASKING_EVENTS, since=as_of - REACH, until=as_of)
+            asked = ask(night, customers, events, at=as_of)
+            lists = recommend(night, ranker, asked, wish)
+            reasons = explain(night, asked, lists)
+            yield _table(night, ranker, customers, lists, [(why.reason, why.source) for why in reasons])
+            on_chunk(start + len(customers))
+
+    write_tables(tables(), output)
+    return len(ids)
+
+
+def _table(
+    night: ShopNight, ranker: Ranker, customers: list[str], lists: Lists, reasons: list[tuple[str, str]]
+) -> pa.Table:
+    place = np.arange(len(lists.customer)) - np.searchsorted(lists.customer, lists.customer) + 1
+    return pa.table(
+        {
+            "customer_id": pa.array([customers[number] for number in lists.customer.tolist()], pa.string()),
+            "place": pa.array(place, pa.int64()),
+            "product_id": pa.array(
+                [night.catalog.product_ids.text(number) for number in lists.product.tolist()], pa.string()
+            ),
+            "score": pa.array(lists.score, pa.float64()),
+            "reason": pa.array([reason for reason, _ in reasons], pa.string()),
+            "source": pa.array([source for _, source in reasons], pa.string()),
+            "model": pa.repeat(pa.scalar(ranker.label, pa.string()), len(reasons)),
+        }
+    )

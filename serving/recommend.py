@@ -1,0 +1,180 @@
+"""From a request for products to the answer: the last night's files, the events since, and the champion's ranking."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from datetime import datetime
+from threading import Lock
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from facts.errors import NotYet, RegularsError
+from facts.home import Home
+from features.live import REACH
+from features.recommending.asking import ask, numbers_of
+from features.recommending.nearest import NOBODY, Nearest
+from features.recommending.night import ShopNight, night_stamp, read_night
+from scoring.ranker import Ranker
+from scoring.recommend import Kind, Wish, explain, recommend
+from serving.recommend_schema import (
+    NearProduct,
+    NearProductsResponse,
+    ProductGiven,
+    RecommendRequest,
+    RecommendResponse,
+)
+
+if TYPE_CHECKING:
+    from facts.event_log import EventLog
+
+LOOK_AGAIN_SECONDS = 1.0
+_NOBODY = "nobody"
+
+
+class UnknownProduct(RegularsError):  # noqa: N818 - reads as the sentence it prints
+    """A product that the shop is not known to have."""
+
+    def __init__(self, product_id: str) -> None:
+        super().__init__(f"no product {product_id[:60]!r} is known")
+
+
+class LaterNight(RegularsError):  # noqa: N818
+    """The products are those of a night after the instant that is asked for."""
+
+    def __init__(self, cutoff: datetime, at: datetime) -> None:
+        super().__init__(
+            f"what recommendations are made of is as of {cutoff.isoformat()}, later than the instant asked for; "
+            f"run `regulars materialize --as-of {at.isoformat()}` first"
+        )
+
+
+class Recommendations:
+    """What recommendations are made of: the night that was written last, the event log, and the champion."""
+
+    def __init__(self, home: Home, log: EventLog, ranker: Ranker | None) -> None:
+        self._home, self._log, self._ranker = home, log, ranker
+        self._night: tuple[object, ShopNight] | None = None
+        self._looking, self._looked_at = Lock(), 0.0
+
+    def answer(self, request: RecommendRequest, *, at: datetime, request_id: str) -> RecommendResponse:
+        """Recommend products to a customer as of an instant.
+
+        Raises
+        ------
+        UnknownFilter
+            Products are not grouped by what a filter names.
+        NotYet
+            No night was written, or the recommender has no champion.
+        """
+        ranker, night = self._ready(at)
+        events = self._log.recent([request.customer_id], since=at - REACH, known_before=at)
+        context = numbers_of(night.catalog, request.context_product_ids)
+        unknown = [name for name, number in zip(request.context_product_ids, context, strict=True) if number == NOBODY]
+        excluded = [number for number in numbers_of(night.catalog, request.exclude_product_ids) if number != NOBODY]
+        asked = ask(
+            night, [request.customer_id], events, at=at, context=[number for number in context if number != NOBODY]
+        )
+        wish = Wish(
+            count=request.count,
+            kind=request.kind,
+            filters=request.filters,
+            excluded=np.array(sorted(set(excluded)), dtype=np.int64),
+            diversity=request.diversity,
+        )
+        lists = recommend(night, ranker, asked, wish)
+        is_known = len(asked.baskets.customer) > 0
+        return RecommendResponse.model_construct(
+            customer_id=request.customer_id,
+            status="ok" if is_known else "unknown_customer",
+            detail=_detail(request, len(lists.product), is_known=is_known),
+            products=[
+                ProductGiven.model_construct(
+                    product_id=night.catalog.product_ids.text(product),
+                    name=night.catalog.names.text(product) or None,
+                    score=score,
+                    reason=why.reason,
+                    source=why.source,
+                )
+                for product, score, why in zip(
+                    lists.product.tolist(), lists.score.tolist(), explain(night, asked, lists), strict=True
+                )
+            ],
+            unknown_product_ids=unknown,
+            products_as_of=night.cutoff,
+            model=ranker.label,
+            recommended_at=at,
+            request_id=request_id,
+        )
+
+    def near(self, product_id: str, how: str, *, count: int, at: datetime, request_id: str) -> NearProductsResponse:
+        """Return what is bought by the same customers (`similar`), or in the same baskets (`bought_together`).
+
+        Raises
+        ------
+        UnknownProduct
+            The shop is not known to have the product.
+        """
+        night = self._last_night(at)
+        number = night.catalog.product_ids.find(product_id)
+        if number is None:
+            raise UnknownProduct(product_id)
+        nearest: Nearest = night.shelf.same_customers if how == "similar" else night.shelf.together
+        found = zip(nearest.number[number].tolist(), nearest.likeness[number].tolist(), strict=True)
+        products = [
+            NearProduct.model_construct(
+                product_id=night.catalog.product_ids.text(other),
+                name=night.catalog.names.text(other) or None,
+                likeness=likeness,
+            )
+            for other, likeness in found
+            if other != NOBODY and night.catalog.is_offered[other]
+        ]
+        return NearProductsResponse.model_construct(
+            product_id=product_id, products=products[:count], products_as_of=night.cutoff, request_id=request_id
+        )
+
+    def warm_up(self, at: datetime) -> None:
+        """Answer nobody once, so that the first request is not slow; nothing where there is nothing to answer with."""
+        if self._ranker is None:
+            return
+        self._ranker.booster.set_param({"nthread": 1})
+        try:
+            self.answer(RecommendRequest(customer_id=_NOBODY), at=at, request_id="")
+        except RegularsError:
+            return  # a request will say so
+
+    def _ready(self, at: datetime) -> tuple[Ranker, ShopNight]:
+        if self._ranker is None:
+            raise NotYet("champion of the recommender", advice="run `regulars recommender train`, then start again")
+        return self._ranker, self._last_night(at)
+
+    def _last_night(self, at: datetime) -> ShopNight:
+        """Return the night that was written last; looked for anew at most every second."""
+        held = self._night
+        if held is None or time.monotonic() - self._looked_at > LOOK_AGAIN_SECONDS:
+            with self._looking:
+                stamp = night_stamp(self._home)
+                if self._night is None or stamp != self._night[0]:
+                    self._night = (stamp, read_night(self._home))
+                self._looked_at = time.monotonic()
+                held = self._night
+        night = held[1]
+        if night.cutoff > at:
+            raise LaterNight(night.cutoff, at)
+        return night
+
+
+def _detail(request: RecommendRequest, found: int, *, is_known: bool) -> str | None:
+    said: list[str] = [] if is_known else ["no basket of this customer is known: popular products"]
+    if found < request.count:
+        said.append(f"{found} of {request.count} found: no more products {_WHICH[request.kind]}")
+    return "; ".join(said) or None
+
+
+_WHICH: Mapping[Kind, str] = {
+    "next_basket": "may be offered",
+    "discover": "may be offered and were never bought",
+    "replenish": "are due",
+}

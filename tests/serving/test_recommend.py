@@ -1,0 +1,183 @@
+"""`POST /v1/recommend` and products near others, over HTTP: answers, refusals, and what events change."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from corner_shop import Serve
+from openapi_page import described, described_as
+from starlette.testclient import TestClient
+
+from facts.home import Home
+from facts.lake import Lake
+from features.build import build_snapshots
+from features.materialize import materialize
+from features.recommending.night import drop_night
+from features.store import apply_definitions
+from tests.builders import at
+from tests.market import DAYS, GONE, ODD, ONCE
+
+
+@pytest.fixture(scope="module")
+def stall(market: Home, tmp_path_factory: pytest.TempPathFactory) -> Home:
+    """The market with a registry and an online store, so that it can be served."""
+    home = Home(shutil.copytree(market.folder, tmp_path_factory.mktemp("stall") / "home"))
+    lake = Lake(home.lake)
+    build_snapshots(lake, (at(DAYS - 7), at(DAYS)))
+    materialize(apply_definitions(home), home, as_of=at(DAYS))
+    return home
+
+
+@pytest.fixture(scope="module")
+def client(stall: Home, serve: Serve) -> Iterator[TestClient]:
+    with serve(stall) as client:
+        yield client
+
+
+def ask(client: TestClient, status: int = 200, **told: object) -> dict[str, Any]:
+    response = client.post("/v1/recommend", content=json.dumps(told))
+    assert response.status_code == status, response.text
+    answer: dict[str, Any] = response.json()
+    assert answer["request_id"] == response.headers["X-Request-ID"]
+    return answer
+
+
+def products(answer: dict[str, Any]) -> list[str]:
+    return [given["product_id"] for given in answer["products"]]
+
+
+def test_a_known_customer_gets_products_with_reasons(client):
+    answer = ask(client, customer_id="c0", count=5)
+    assert (answer["status"], len(answer["products"]), answer["model"]) == ("ok", 5, "regulars-recommender/1")
+    assert all(given["reason"] and given["source"] == "own" for given in answer["products"][:2])
+    assert answer["products_as_of"] == at(DAYS).isoformat().replace("+00:00", "Z")
+
+
+def test_an_unknown_customer_is_told_to_be_one(client):
+    answer = ask(client, customer_id="who? ünknown", count=3, context_product_ids=[ODD, "no such"])
+    assert answer["status"] == "unknown_customer"
+    assert "no basket of this customer is known" in answer["detail"]
+    assert answer["unknown_product_ids"] == ["no such"]
+    assert ODD not in products(answer)
+    assert answer["products"][0]["reason"] == f"often bought with {ODD}"
+
+
+def test_kinds_filters_and_exclusions(client):
+    usual = products(ask(client, customer_id="c0", count=200))
+    new = products(ask(client, customer_id="c0", count=200, kind="discover"))
+    assert set(new) < set(usual)
+    excluded = ask(client, customer_id="c0", count=200, exclude_product_ids=[*usual[:3], "no such"])
+    assert set(usual) - set(products(excluded)) == set(usual[:3])
+    only = products(ask(client, customer_id="c0", count=200, filters={"category": ["garden"]}))
+    assert only
+    assert all(name.startswith("garden") for name in only)
+    none = ask(client, customer_id="c0", filters={"category": ["no such"]})
+    assert (none["products"], none["detail"]) == ([], "0 of 10 found: no more products may be offered")
+
+
+def test_a_cart_of_five_hundred_is_answered(client):
+    cart = [f"garden-{number % 10}" for number in range(500)]
+    assert not set(cart) & set(products(ask(client, customer_id="c1", count=50, context_product_ids=cart)))
+
+
+def test_a_customer_with_one_order_is_known(client):
+    answer = ask(client, customer_id=ONCE)
+    assert answer["status"] == "ok"
+    assert "care-1" in products(answer)
+    assert ask(client, customer_id=ONCE, kind="replenish")["products"] == []
+
+
+@pytest.mark.parametrize(
+    ("told", "field", "said"),
+    [
+        ({}, "customer_id", "it is required"),
+        ({"customer_id": "c0", "count": 0}, "count", "it is 0, at least 1 is needed"),
+        ({"customer_id": "c0", "count": 10_000}, "count", "it is 10000, at most 200 is allowed"),
+        ({"customer_id": "c0", "count": "5"}, "count", "it is a string, not a whole number"),
+        ({"customer_id": "c0", "kind": "replennish"}, "kind", "did you mean 'replenish'?"),
+        ({"customer_id": "c0", "filters": {"colour": ["red"]}}, "filters", "no 'colour' to filter by"),
+        ({"customer_id": "c0", "filters": {"brand": "x"}}, "filters.brand", "it is a string, not a list"),
+        ({"customer_id": "c0", "filters": []}, "filters", "it is a list, not an object"),
+        ({"customer_id": "c0", "contxt": []}, "contxt", "no field named 'contxt'"),
+        ({"customer_id": "c0", "diversity": 2}, "diversity", "it is 2, at most 1.0 is allowed"),
+        ({"customer_id": "c0", "context_product_ids": [""]}, "context_product_ids.0", "it has 0 characters"),
+        ({"customer_id": ""}, "customer_id", "it has 0 characters"),
+    ],
+)
+def test_what_cannot_be_answered_is_said(client, told, field, said):
+    error = ask(client, 400, **told)["error"]
+    assert error["field"] == field
+    assert said in error["reason"]
+
+
+def test_products_near_another(client):
+    for how in ("similar", "bought_together"):
+        found = client.get("/v1/products/dairy-1/" + how, params={"count": 5}).json()
+        named = [near["product_id"] for near in found["products"]]
+        assert len(named) == 5
+        assert sum(name.startswith("dairy") or name == ODD for name in named) >= 4
+        likeness = [near["likeness"] for near in found["products"]]
+        assert likeness == sorted(likeness, reverse=True)
+        assert GONE not in named
+    odd = client.get("/v1/products/K%C3%A4se%203%2F%CF%89/similar")
+    assert (odd.status_code, odd.json()["product_id"]) == (200, ODD)
+
+
+def test_a_product_that_is_not_known_and_a_bad_count_are_said(client):
+    gone = client.get("/v1/products/no%20such/similar")
+    assert (gone.status_code, gone.json()["error"]["reason"]) == (404, "no product 'no such' is known")
+    many = client.get("/v1/products/dairy-1/similar", params={"count": "99"})
+    assert (many.status_code, many.json()["error"]["field"]) == (400, "count")
+
+
+def test_events_change_the_next_answer(stall: Home, serve: Serve, tmp_path):
+    home = Home(shutil.copytree(stall.folder, tmp_path / "home"))
+    now = at(DAYS) + timedelta(hours=2)
+
+    def event(name: str, number: int, **properties: object) -> dict[str, Any]:
+        return {
+            "type": "track", "messageId": f"live-{number}", "userId": ONCE, "event": name, "properties": properties,
+            "timestamp": (now - timedelta(minutes=30)).isoformat(),
+        }  # fmt: skip
+
+    with serve(home, as_of=now) as client:
+        before = ask(client, customer_id=ONCE, count=100)
+        sent = client.post(
+            "/v1/events", content=json.dumps({"batch": [event("Product Added", 1, product_id="garden-2")]})
+        )
+        assert sent.json()["accepted"] == 1, sent.text
+        cart = ask(client, customer_id=ONCE, count=100)
+        assert "garden-2" in products(before)
+        assert "garden-2" not in products(cart)
+        assert [p for p in cart["products"] if p["source"] == "together"]
+        lines = [{"product_id": ODD, "price": 2, "quantity": 1}]
+        order = event("Order Completed", 2, order_id="live-order", products=lines, total=2)
+        assert client.post("/v1/events", content=json.dumps({"batch": [order]})).json()["accepted"] == 1
+        after = ask(client, customer_id=ONCE, count=100)
+        (odd,) = (given for given in after["products"] if given["product_id"] == ODD)
+        assert (odd["source"], odd["reason"]) == ("own", "bought less than a day ago")
+
+
+def test_without_a_champion_or_a_night_the_command_is_named(stall: Home, serve: Serve, tmp_path):
+    home = Home(shutil.copytree(stall.folder, tmp_path / "home"))
+    drop_night(home)
+    with serve(home) as client:
+        assert "run `regulars materialize`" in ask(client, 503, customer_id="c0")["error"]["reason"]
+        assert client.get("/v1/products/dairy-1/similar").status_code == 503
+    (home.folder / "mlflow.db").unlink()
+    with serve(home) as client:
+        assert "run `regulars recommender train`" in ask(client, 503, customer_id="c0")["error"]["reason"]
+
+
+def test_the_page_describes_the_answers(client):
+    page = client.get("/docs.json").json()
+    for told in ({"customer_id": "c0"}, {"customer_id": "nobody", "count": 2}, {"customer_id": "c0", "count": 0}):
+        described(page, client.post("/v1/recommend", content=json.dumps(told)))
+    near = page["paths"]["/v1/products/{product_id}/similar"]["get"]
+    for path in ("dairy-1/similar", "no such/similar", "dairy-1/similar?count=x"):
+        described_as(page, client.get(f"/v1/products/{path}"), near)

@@ -1,0 +1,92 @@
+"""The recommender is learned from the shop's own past, held against what is simpler, and registered once."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from facts.errors import GateFailed
+from facts.home import Home
+from facts.lake import Lake
+from scoring.registry import read_recommender
+from tests.builders import Line, Order, at
+from tests.market import bring_in as bring_in_market
+from tests.training.small_shops import bring_in, visits
+from training.metrics.ranking import ranking_values
+from training.recommender.nights import plan_nights, read_night_questions
+from training.recommender.pipeline import train_recommender
+from training.recommender.questions import Found, ranking_rows
+from training.tracking import read_report, tracked
+from training.trials import Budget
+
+NO_SEARCH = Budget(trials=0)
+
+
+def test_a_version_is_registered_once_with_all_that_was_measured(market: Home):
+    again = train_recommender(market, budget=NO_SEARCH, seed=1)
+    assert (again.version, again.was_trained, again.is_champion) == ("1", False, True)
+    with tracked(market) as client:
+        version = client.get_model_version_by_alias("regulars-recommender", "champion")
+        assert read_report(client, version) == again.report
+        run = client.get_run(version.run_id)
+    for metric in ("recall_at_10", "ndcg_at_20", "hit_rate_at_10", "new_recall_at_10", "repeat_share", "novelty"):
+        assert metric in run.data.metrics
+    assert "On the test night" in version.description
+    assert version.tags["verdict_reason"] == again.report["reason"]
+
+
+def test_it_finds_tastes_that_popularity_does_not(market: Home):
+    lake = Lake(market.lake)
+    plan = plan_nights(lake.shop())
+    night = read_night_questions(lake, plan.test, plan.wait)
+    ranker = read_recommender(market)
+    assert ranker is not None
+    found = Found.of(night)
+    values = ranking_values(found.rank(ranker, 10), night.wanted[found.places], lengths=(10,))
+    report = train_recommender(market, budget=NO_SEARCH, seed=1).report
+    told = report["metrics"]["this ranking"]["all"]["recall_at_10"][0]
+    assert float(np.nanmean(values["recall_at_10"])) == pytest.approx(told)
+    assert report["ahead"]["popularity"]["ndcg_at_10"][1] > 0
+
+
+def test_nights_do_not_see_each_others_answers(market: Home):
+    plan = plan_nights(Lake(market.lake).shop())
+    assert all(later - earlier >= plan.wait for earlier, later in zip(plan.cutoffs, plan.cutoffs[1:], strict=False))
+    assert plan.test + plan.wait <= Lake(market.lake).shop().observed_until
+
+
+def test_questions_are_asked_before_they_are_answered(market: Home):
+    lake = Lake(market.lake)
+    plan = plan_nights(lake.shop())
+    night = read_night_questions(lake, plan.cutoffs[0], plan.wait)
+    asked = night.ask(np.arange(night.count))
+    assert (asked.baskets.now <= night.future.at).all()
+    assert (asked.baskets.at < asked.baskets.now[asked.baskets.customer]).all()
+    rows = ranking_rows(night)
+    counts = np.bincount(rows.group, rows.label)
+    assert set(counts[np.unique(rows.group)]) <= set(range(1, 20))  # every question that is learned from has an answer
+
+
+def test_a_search_tries_the_defaults_first_and_is_kept(tmp_path):
+    home = Home(tmp_path / "home")
+    bring_in_market(home)
+    done = train_recommender(home, budget=Budget(trials=2), seed=3)
+    assert done.report["trials"] == 2
+    assert (home.search / "recommender.journal").is_file()
+
+
+def test_too_short_a_record_is_refused_and_nothing_is_written(tmp_path):
+    home = Home(tmp_path / "home")
+    bring_in(home, visits(20), days=20)
+    with pytest.raises(GateFailed, match=r"days of record for a recommender .*: needed 28, found 20"):
+        train_recommender(home, budget=NO_SEARCH, seed=1)
+    assert not home.has_tracking
+
+
+def test_too_few_who_came_back_are_refused_and_nothing_is_written(tmp_path):
+    home = Home(tmp_path / "home")
+    orders = [Order(customer=f"c{n}", at=at(day, 10), lines=(Line(),)) for n in range(20) for day in range(0, 200, 5)]
+    bring_in(home, orders, days=200)
+    with pytest.raises(GateFailed, match=r"who bought products again within 28 days of .*: needed 100"):
+        train_recommender(home, budget=NO_SEARCH, seed=1)
+    assert not home.has_tracking
