@@ -37,6 +37,17 @@ def train_command(
     train(Home.from_environment(), trials=trials, timeout_seconds=timeout, seed=seed, is_forced=force)
 
 
+@app.command("feed")
+def feed_command(
+    path: Annotated[Path, typer.Argument(help="A table with the columns id and availability: .csv, .tsv or .parquet.")],
+) -> None:
+    """Take the shop's product feed: only what it has in stock is recommended; it takes the place of the one before."""
+    from features.recommending.feed import take_feed
+
+    count, offered = take_feed(Home.from_environment(), path)
+    show.console.print(f"{count:,} products, {offered:,} of them may be offered", highlight=False)
+
+
 def train(home: Home, *, trials: int, timeout_seconds: float, seed: int, is_forced: bool = False) -> TrainedRanking:
     """Train the recommender and print what was measured."""
     from training.recommender.pipeline import train_recommender
@@ -99,6 +110,7 @@ def show_some(home: Home, customers: Sequence[str]) -> None:
 
 def recommend(home: Home, *, as_of: datetime | None, output: Path, count: int, kind: Kind, diversity: float) -> None:
     """Recommend products to every customer as of an instant, into a file."""
+    from features.recommending.feed import as_the_feed_has_it
     from features.recommending.night import build_night
     from scoring.batch import require_output
     from scoring.recommend import Wish
@@ -115,6 +127,8 @@ def recommend(home: Home, *, as_of: datetime | None, output: Path, count: int, k
     with show.working("Recommend") as step:
         step("what was known")
         night = build_night(lake, at)
+        if as_of is None:  # the feed is of now
+            night = as_the_feed_has_it(home, night)
         done = recommend_lake(
             lake, night, ranker, output, Wish(count=count, kind=kind, diversity=diversity), as_of=at,
             on_chunk=lambda so_far: step(f"{so_far:,} customers"),

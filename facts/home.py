@@ -46,6 +46,11 @@ class Home:
         return self.folder / "shelf"
 
     @property
+    def feed(self) -> Path:
+        """The last product feed: which products may be offered."""
+        return self.folder / "feed.parquet"
+
+    @property
     def search(self) -> Path:
         """Folder of Optuna's journals, so that a search can be resumed."""
         return self.folder / "search"

@@ -6,7 +6,7 @@ Its files are those of every other model: UBJSON, ONNX, and `model.json` with th
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,17 +20,30 @@ from scoring.parts import Floats, Rows
 if TYPE_CHECKING:
     import xgboost
 
-FORMAT, KIND = 1, "ranking"
+FORMAT, KIND = 2, "ranking"
 RECOMMENDER = "recommender"
 REGISTERED_NAME = f"regulars-{RECOMMENDER}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Again:
+    """What the past says of what comes again: the fields of `features.recommending.replenishment.Replenishment`.
+
+    They stand here once more because MLflow carries this folder without the features.
+    """
+
+    horizon_days: float
+    shares: tuple[float, ...]
+    levels: tuple[tuple[float, ...], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Ranker:
-    """A ranking of candidates by features; `version` is the registry's, once it has one."""
+    """A ranking of candidates by features, and what the past says of what comes again; `version` is the registry's."""
 
     features: tuple[str, ...]
     feature_hash: str
+    again: Again
     version: str = ""
     booster: xgboost.Booster = field(repr=False, compare=False)
 
@@ -78,6 +91,7 @@ def write_ranker(ranker: Ranker, folder: Path) -> None:
     (folder / onnx_name(BOOSTER_FILE)).write_bytes(trees.trees_of(ranker.booster).content)
     told: dict[str, Any] = {"format": FORMAT, "kind": KIND}
     told |= {"features": list(ranker.features), "feature_hash": ranker.feature_hash}
+    told["again"] = asdict(ranker.again)
     told["files"] = {name: sha256_of(folder / name) for name in (BOOSTER_FILE, onnx_name(BOOSTER_FILE))}
     told["sha256"] = digest_of(told)
     (folder / MODEL_FILE).write_text(json.dumps(told, indent=2), encoding="utf-8")
@@ -107,10 +121,21 @@ def read_ranker(folder: Path, *, version: str = "") -> Ranker:
         booster = xgboost.Booster(model_file=str(folder / BOOSTER_FILE))
         trees.adopt(booster, (folder / onnx_name(BOOSTER_FILE)).read_bytes())
         features = tuple(told["features"])
+        again = Again(
+            horizon_days=told["again"]["horizon_days"],
+            shares=tuple(told["again"]["shares"]),
+            levels=tuple(tuple(band) for band in told["again"]["levels"]),
+        )
     except (OSError, ValueError, KeyError, TypeError, AttributeError, xgboost.core.XGBoostError) as error:
         raise UnusableModel(f"damaged model file {path}: {str(error).splitlines()[0][:200]}; train again") from error
     if booster.num_features() != len(features):
         raise UnusableModel(
             f"damaged model file {path}: it holds {booster.num_features()} features, not {len(features)}"
         )
-    return Ranker(features=features, feature_hash=told["feature_hash"], version=version, booster=booster)
+    return Ranker(
+        features=features,
+        feature_hash=told["feature_hash"],
+        again=again,
+        version=version,
+        booster=booster,
+    )

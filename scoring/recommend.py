@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
@@ -20,6 +20,7 @@ from features.recommending.candidates import (
 from features.recommending.nearest import NOBODY, Nearest
 from features.recommending.night import ShopNight
 from features.recommending.pairs import trait
+from features.recommending.replenishment import Replenishment, expect
 from scoring.ranker import Ranker
 
 Kind = Literal["next_basket", "discover", "replenish"]
@@ -29,7 +30,7 @@ Floats = NDArray[np.float64]
 MOST_OFFERED = 200  # products that are offered to everyone who is not known well enough
 _REORDERED = 4  # times as many as asked for are looked at when a list is made more varied
 _PLACE = {name: place for place, name in enumerate(CANDIDATE_FEATURES)}
-_DUE_FROM = 0.8  # of the usual gap
+DUE_WITHIN_DAYS = 3.0  # from now, until the usual gap is over
 
 
 def kind_of(name: str) -> Kind:
@@ -64,14 +65,55 @@ class Wish:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Due:
+    """When what is due is expected, by keys that ascend with customer and product.
+
+    Parameters
+    ----------
+    due_days
+        In how many days the usual gap is over; less than 0 where it has been over for so long.
+    interval
+        (n, 3) in how many days a tenth, half and nine tenths of what comes within the horizon have come.
+    probability
+        Whether it comes within the horizon at all.
+    """
+
+    products: int
+    key: Numbers
+    due_days: Floats
+    interval: Floats
+    probability: Floats
+    horizon_days: float
+
+    def keys_of(self, found: Candidates) -> Numbers:
+        """Return the key of every candidate."""
+        return found.customer * self.products + found.product
+
+    def at(self, keys: Numbers) -> Due:
+        """Return what is expected of some keys, all of them due."""
+        place = np.searchsorted(self.key, keys)
+        return replace(
+            self,
+            key=keys,
+            due_days=self.due_days[place],
+            interval=self.interval[place],
+            probability=self.probability[place],
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Lists:
-    """The products chosen, in the order of customers and then of their places; `row` is of the candidates."""
+    """The products chosen, in the order of customers and then of their places; `row` is of the candidates.
+
+    `due` is there where what is due was asked for.
+    """
 
     customer: Numbers
     product: Numbers
     score: Floats
     row: Numbers
     candidates: Candidates
+    due: Due | None = None
 
 
 def recommend(night: ShopNight, ranker: Ranker, asked: Asked, wish: Wish) -> Lists:
@@ -95,7 +137,8 @@ def recommend(night: ShopNight, ranker: Ranker, asked: Asked, wish: Wish) -> Lis
         recent = trait(night.shelf.traits, "product_recent_basket_count")
         popular = catalog.best_of(chosen, recent, MOST_OFFERED)
     found = find_candidates(night.shelf, asked, popular=popular, is_allowed=is_allowed, most_popular=max(wish.count, 1))
-    kept = np.flatnonzero(_is_of_kind(found, wish.kind))
+    due = _due(night, ranker, asked) if wish.kind == "replenish" else None
+    kept = np.flatnonzero(_is_of_kind(found, wish.kind, due))
     score = ranker.score(found.matrix[kept])
     unknown = asked.baskets.basket_counts[found.customer[kept]] == 0
     score = np.where(unknown, _by_context(found.matrix[kept]), score)
@@ -108,7 +151,12 @@ def recommend(night: ShopNight, ranker: Ranker, asked: Asked, wish: Wish) -> Lis
         order = _varied(order, found.customer[kept], score, night.shelf.category[found.product[kept]], wish)
     rows = kept[order]
     return Lists(
-        customer=found.customer[rows], product=found.product[rows], score=score[order], row=rows, candidates=found
+        customer=found.customer[rows],
+        product=found.product[rows],
+        score=score[order],
+        row=rows,
+        candidates=found,
+        due=due and due.at(due.keys_of(found)[rows]),
     )
 
 
@@ -125,14 +173,27 @@ def explain(night: ShopNight, asked: Asked, lists: Lists) -> list[Why]:
     return [_why(night, asked, lists, place) for place in range(len(lists.product))]
 
 
-def _is_of_kind(found: Candidates, kind: Kind) -> NDArray[np.bool_]:
+def _is_of_kind(found: Candidates, kind: Kind, due: Due | None) -> NDArray[np.bool_]:
+    if due is not None:
+        return np.isin(due.keys_of(found), due.key)
     is_own = found.matrix[:, _PLACE["pair_count"]] > 0
-    if kind == "next_basket":
-        return np.ones(len(is_own), dtype=bool)
-    if kind == "discover":
-        return ~is_own
-    due: NDArray[np.bool_] = found.matrix[:, _PLACE["pair_due_days_rate"]] >= _DUE_FROM
-    return is_own & due
+    return ~is_own if kind == "discover" else np.ones(len(is_own), dtype=bool)
+
+
+def _due(night: ShopNight, ranker: Ranker, asked: Asked) -> Due:
+    """Return what is due: the usual gap of the customer and the product is over within three days."""
+    remaining, again = expect(asked.baskets, night.rhythms), ranker.again
+    past = Replenishment(horizon_days=again.horizon_days, shares=again.shares, levels=again.levels)
+    is_due = remaining.due_days <= DUE_WITHIN_DAYS
+    products = max(night.shelf.product_count, 1)
+    return Due(
+        products=products,
+        key=(remaining.customer * products + remaining.item)[is_due],
+        due_days=remaining.due_days[is_due],
+        interval=past.interval(remaining)[is_due],
+        probability=past.share(remaining)[is_due],
+        horizon_days=again.horizon_days,
+    )
 
 
 def _by_context(matrix: NDArray[np.float32]) -> Floats:

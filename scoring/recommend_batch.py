@@ -16,7 +16,7 @@ from features.recommending.asking import ASKING_EVENTS, ask
 from features.recommending.night import ShopNight
 from scoring.batch import write_tables
 from scoring.ranker import Ranker
-from scoring.recommend import Lists, Wish, explain, recommend
+from scoring.recommend import Due, Lists, Wish, explain, recommend
 
 CHUNK = 2_000  # customers at a time
 
@@ -32,6 +32,9 @@ def recommend_lake(
     on_chunk: Callable[[int], None] = lambda _done: None,
 ) -> int:
     """Write a row per customer and product: customer_id, place (from 1), product_id, score, reason, source, model.
+
+    Where what is due is asked for, also in how many days its usual gap is over, how likely it comes within the horizon,
+    and in how many days a tenth, half and nine tenths of what comes are there.
 
     Customers are those whose baskets the night knows; events of the lake that were known at the instant count.
 
@@ -59,6 +62,7 @@ def _table(
     night: ShopNight, ranker: Ranker, customers: list[str], lists: Lists, reasons: list[tuple[str, str]]
 ) -> pa.Table:
     place = np.arange(len(lists.customer)) - np.searchsorted(lists.customer, lists.customer) + 1
+    due = {} if lists.due is None else _due_columns(lists.due)
     return pa.table(
         {
             "customer_id": pa.array([customers[number] for number in lists.customer.tolist()], pa.string()),
@@ -70,5 +74,12 @@ def _table(
             "reason": pa.array([reason for reason, _ in reasons], pa.string()),
             "source": pa.array([source for _, source in reasons], pa.string()),
             "model": pa.repeat(pa.scalar(ranker.label, pa.string()), len(reasons)),
+            **due,
         }
     )
+
+
+def _due_columns(due: Due) -> dict[str, pa.Array]:
+    columns = {"due_days": due.due_days, "probability": due.probability}
+    columns |= {name: due.interval[:, number] for number, name in enumerate(("p10_days", "p50_days", "p90_days"))}
+    return {name: pa.array(figures, pa.float64()) for name, figures in columns.items()}

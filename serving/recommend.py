@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from threading import Lock
 from typing import TYPE_CHECKING
 
@@ -14,11 +14,13 @@ from facts.errors import NotYet, RegularsError
 from facts.home import Home
 from features.live import REACH
 from features.recommending.asking import ask, numbers_of
+from features.recommending.feed import as_the_feed_has_it, feed_stamp
 from features.recommending.nearest import NOBODY, Nearest
 from features.recommending.night import ShopNight, night_stamp, read_night
 from scoring.ranker import Ranker
-from scoring.recommend import Kind, Wish, explain, recommend
+from scoring.recommend import Due, Kind, Wish, explain, recommend
 from serving.recommend_schema import (
+    DueGiven,
     NearProduct,
     NearProductsResponse,
     ProductGiven,
@@ -96,9 +98,10 @@ class Recommendations:
                     score=score,
                     reason=why.reason,
                     source=why.source,
+                    due=_due(lists.due, place, at=at) if lists.due is not None else None,
                 )
-                for product, score, why in zip(
-                    lists.product.tolist(), lists.score.tolist(), explain(night, asked, lists), strict=True
+                for place, (product, score, why) in enumerate(
+                    zip(lists.product.tolist(), lists.score.tolist(), explain(night, asked, lists), strict=True)
                 )
             ],
             unknown_product_ids=unknown,
@@ -155,15 +158,27 @@ class Recommendations:
         held = self._night
         if held is None or time.monotonic() - self._looked_at > LOOK_AGAIN_SECONDS:
             with self._looking:
-                stamp = night_stamp(self._home)
+                stamp = (night_stamp(self._home), feed_stamp(self._home))
                 if self._night is None or stamp != self._night[0]:
-                    self._night = (stamp, read_night(self._home))
+                    self._night = (stamp, as_the_feed_has_it(self._home, read_night(self._home)))
                 self._looked_at = time.monotonic()
                 held = self._night
         night = held[1]
         if night.cutoff > at:
             raise LaterNight(night.cutoff, at)
         return night
+
+
+def _due(due: Due, place: int, *, at: datetime) -> DueGiven:
+    earliest, expected, latest = (at + timedelta(days=days) for days in due.interval[place].tolist())
+    return DueGiven.model_construct(
+        due_at=at + timedelta(days=float(due.due_days[place])),
+        probability=float(due.probability[place]),
+        horizon_days=due.horizon_days,
+        earliest_at=earliest,
+        expected_at=expected,
+        latest_at=latest,
+    )
 
 
 def _detail(request: RecommendRequest, found: int, *, is_known: bool) -> str | None:

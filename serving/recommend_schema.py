@@ -62,6 +62,17 @@ class RecommendRequest(BaseModel):
     )
 
 
+class DueGiven(BaseModel):
+    """When a product that was bought before is expected again."""
+
+    due_at: datetime = Field(description="When the usual gap is over, or was: the customer's own, drawn to everyone's")
+    probability: float = Field(description="That it is bought again within the horizon, from now", examples=[0.41])
+    horizon_days: float = Field(description="How far it looks ahead, in days", examples=[60])
+    earliest_at: datetime = Field(description="Of what is bought within the horizon a tenth is bought before it")
+    expected_at: datetime = Field(description="Half of it is bought before it")
+    latest_at: datetime = Field(description="Nine tenths of it are bought before it")
+
+
 class ProductGiven(BaseModel):
     """One product, and why."""
 
@@ -71,6 +82,7 @@ class ProductGiven(BaseModel):
         description="By which the list is ordered; scores of two answers cannot be compared", examples=[1.7]
     )
     reason: str = Field(description="Why it is there", examples=["bought every 14 days, last 16 days ago"])
+    due: DueGiven | None = Field(default=None, description="Where what is due was asked for")
     source: str = Field(
         description="own, together (with what is in the cart), viewed, similar_customers, similar_products, popular "
         "or rising",

@@ -26,9 +26,10 @@ from features.recommending.catalog import GROUPINGS, Catalog, Grouping
 from features.recommending.ids import Texts
 from features.recommending.nearest import Likes, Nearest, slices
 from features.recommending.pairs import trait
+from features.recommending.replenishment import Rhythms, learn_rhythms
 from features.recommending.shelf import Shelf, build_shelf
 
-FORMAT = 1
+FORMAT = 2
 ADVICE = "run `regulars materialize`"
 _POINTER = "current.json"
 Arrays = dict[str, NDArray[Any]]
@@ -82,10 +83,14 @@ class Histories:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShopNight:
-    """All that is known of a shop's products and of what its customers bought, as of a cutoff."""
+    """All that is known of a shop's products and of what its customers bought, as of a cutoff.
+
+    `rhythms` are of the products.
+    """
 
     cutoff: datetime
     shelf: Shelf
+    rhythms: Rhythms
     catalog: Catalog
     histories: Histories
 
@@ -104,7 +109,8 @@ def build_night(lake: Lake, cutoff: datetime) -> ShopNight:
         is_offered=products["is_offered"].to_numpy(dtype=bool),
         groupings={name: Grouping.of(names, popularity) for name, names in groups.items()},
     )
-    return ShopNight(cutoff=cutoff, shelf=shelf, catalog=catalog, histories=Histories.of(baskets, alike))
+    histories = Histories.of(baskets, alike)
+    return ShopNight(cutoff=cutoff, shelf=shelf, rhythms=learn_rhythms(baskets), catalog=catalog, histories=histories)
 
 
 def read_products(lake: Lake, cutoff: datetime) -> pd.DataFrame:
@@ -241,4 +247,6 @@ def _night_of(told: Mapping[str, Any], arrays: Arrays) -> ShopNight:
         customer_ids=texts("night.histories.customer_ids"),
         alike=part(Nearest, "night.histories.alike."),
     )
-    return ShopNight(cutoff=datetime.fromisoformat(told["cutoff"]), shelf=shelf, catalog=catalog, histories=histories)
+    rhythms = part(Rhythms, "night.rhythms.")
+    cutoff = datetime.fromisoformat(told["cutoff"])
+    return ShopNight(cutoff=cutoff, shelf=shelf, rhythms=rhythms, catalog=catalog, histories=histories)

@@ -69,8 +69,11 @@ class Pairs:
 
 
 @dataclass(frozen=True, slots=True)
-class _Purchases:
-    """The rows of baskets by customer and product, then time: `start` and `last` are the ends of each pair's rows."""
+class Purchases:
+    """The rows of baskets by customer and product, then time: `start` and `last` are the ends of each pair's rows.
+
+    `customer`, `product`, `start` and `last` are (pairs,), `days_ago` and `places_ago` (rows,).
+    """
 
     customer: Numbers
     product: Numbers
@@ -81,9 +84,11 @@ class _Purchases:
 
     @property
     def counts(self) -> Numbers:
+        """Return (pairs,) how many baskets hold each."""
         return self.last - self.start + 1
 
     def sums(self, weights: Floats) -> Floats:
+        """Return (pairs,) the sums of (rows,) weights."""
         found: Floats = np.add.reduceat(weights, self.start) if len(weights) else weights
         return found
 
@@ -99,7 +104,7 @@ def product_traits(baskets: Baskets) -> Floats:
 
     The last 30 days are those before the latest `now`.
     """
-    bought, products = _purchases(baskets), len(baskets.product_ids)
+    bought, products = purchases(baskets), len(baskets.product_ids)
     is_recent = baskets.at[baskets.basket] >= baskets.now.max(initial=-np.inf) - RECENT_DAYS
     again = bought.counts > 1
     rebuyers, buyers = (np.bincount(bought.product[rows], minlength=products) for rows in (again, slice(None)))
@@ -122,7 +127,7 @@ def trait(traits: Floats, name: str) -> Floats:
 
 def pairs(baskets: Baskets, traits: Floats) -> Pairs:
     """Return what is known of each customer and product, every customer looked at from its own `now`."""
-    bought = _purchases(baskets)
+    bought = purchases(baskets)
     counts, of, product = bought.counts, bought.customer, bought.product
     days, places = bought.days_ago, bought.places_ago
     gap_days, gap_places = bought.gaps(days), bought.gaps(places)
@@ -160,13 +165,14 @@ def customer_matrix(baskets: Baskets, bought: Pairs) -> Floats:
     return np.stack(columns, axis=1).astype(float)
 
 
-def _purchases(baskets: Baskets) -> _Purchases:
+def purchases(baskets: Baskets) -> Purchases:
+    """Return what customers bought, by customer and product."""
     customer = baskets.customer[baskets.basket].astype(np.int64)
     keys = customer * max(len(baskets.product_ids), 1) + baskets.product
     order = np.argsort(keys, kind="stable")  # baskets are in the order of time
     keys, basket = keys[order], baskets.basket[order]
     start = np.flatnonzero(np.diff(keys, prepend=-1))
-    return _Purchases(
+    return Purchases(
         customer=customer[order][start],
         product=baskets.product[order][start].astype(np.int64),
         start=start,

@@ -131,6 +131,24 @@ def test_reasons_say_what_happened(night, ranker):
     assert {why.source for why in told.values()} >= {"own", "similar_customers"}
 
 
+def test_what_is_due_says_when(night, ranker):
+    """The usual gap is over in three days at most, and the interval is in its order and within the horizon."""
+    asked = ask(night, CUSTOMER_IDS, {}, at=NOW)
+    lists = recommend(night, ranker, asked, Wish(count=200, kind="replenish"))
+    due = lists.due
+    assert due is not None
+    assert len(due.key) == len(lists.product) > 100
+    assert np.array_equal(due.key, lists.customer * len(night.catalog) + lists.product)
+    assert (due.due_days <= 3).all()
+    assert (np.diff(due.interval, axis=1) >= 0).all()
+    assert (due.interval >= 0).all()
+    assert (due.interval <= due.horizon_days).all()
+    assert ((due.probability > 0) & (due.probability < 1)).all()
+    rows = dict(zip(due.key.tolist(), lists.row.tolist(), strict=True))
+    counts = lists.candidates.matrix[list(rows.values()), 0]
+    assert (counts >= 2).all()
+
+
 def test_an_unknown_grouping_or_kind_is_named(night, ranker):
     with pytest.raises(UnknownFilter, match="no 'colour' to filter by; they have department, category, brand"):
         listed(night, ranker, "c0", Wish(filters={"colour": ["red"]}))

@@ -17,6 +17,7 @@ from facts.home import Home
 from facts.lake import Lake
 from features.build import build_snapshots
 from features.materialize import materialize
+from features.recommending.feed import take_feed
 from features.recommending.night import drop_night
 from features.store import apply_definitions
 from tests.builders import at
@@ -34,8 +35,9 @@ def stall(market: Home, tmp_path_factory: pytest.TempPathFactory) -> Home:
 
 
 @pytest.fixture(scope="module")
-def client(stall: Home, serve: Serve) -> Iterator[TestClient]:
-    with serve(stall) as client:
+def client(stall: Home, serve: Serve, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
+    served = Home(shutil.copytree(stall.folder, tmp_path_factory.mktemp("served") / "home"))  # others copy the stall
+    with serve(served) as client:
         yield client
 
 
@@ -78,6 +80,16 @@ def test_kinds_filters_and_exclusions(client):
     assert all(name.startswith("garden") for name in only)
     none = ask(client, customer_id="c0", filters={"category": ["no such"]})
     assert (none["products"], none["detail"]) == ([], "0 of 10 found: no more products may be offered")
+
+
+def test_what_is_due_has_its_dates(client):
+    answer = ask(client, customer_id="c0", kind="replenish")
+    assert answer["products"]
+    for given in answer["products"]:
+        due = given["due"]
+        assert due["earliest_at"] <= due["expected_at"] <= due["latest_at"]
+        assert 0 < due["probability"] < 1
+    assert all("due" not in given for given in ask(client, customer_id="c0")["products"])
 
 
 def test_a_cart_of_five_hundred_is_answered(client):
@@ -161,6 +173,19 @@ def test_events_change_the_next_answer(stall: Home, serve: Serve, tmp_path):
         after = ask(client, customer_id=ONCE, count=100)
         (odd,) = (given for given in after["products"] if given["product_id"] == ODD)
         assert (odd["source"], odd["reason"]) == ("own", "bought less than a day ago")
+
+
+def test_what_is_out_of_stock_is_offered_no_longer(stall: Home, serve: Serve, tmp_path, monkeypatch):
+    monkeypatch.setattr("serving.recommend.LOOK_AGAIN_SECONDS", 0.0)
+    home = Home(shutil.copytree(stall.folder, tmp_path / "home"))
+    feed = tmp_path / "feed.csv"
+    with serve(home) as client:
+        usual = products(ask(client, customer_id="c0", count=200))
+        feed.write_text("id,availability\n" + "".join(f"{name},in_stock\n" for name in usual[5:]))
+        take_feed(home, feed)
+        assert set(products(ask(client, customer_id="c0", count=200))) == set(usual[5:])
+        near = client.get("/v1/products/dairy-1/similar", params={"count": 30}).json()["products"]
+        assert not {given["product_id"] for given in near} & set(usual[:5])
 
 
 def test_without_a_champion_or_a_night_the_command_is_named(stall: Home, serve: Serve, tmp_path):

@@ -115,11 +115,11 @@ def test_two_files_of_one_booster_that_differ(home, logged, model, rows, tmp_pat
 
 def write_again(folder):
     """Write the digests of a model's files as they now are."""
-    from scoring.model_files import _digest, _sha256
+    from scoring.model_files import digest_of, sha256_of
 
     told = json.loads((folder / MODEL_FILE).read_text())
     told.pop("sha256")
     told["boosters"] = {
-        name: {file: _sha256(folder / file) for file in held} for name, held in told["boosters"].items()
+        name: {file: sha256_of(folder / file) for file in held} for name, held in told["boosters"].items()
     }
-    (folder / MODEL_FILE).write_text(json.dumps(told | {"sha256": _digest(told)}))
+    (folder / MODEL_FILE).write_text(json.dumps(told | {"sha256": digest_of(told)}))

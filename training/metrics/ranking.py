@@ -51,17 +51,22 @@ def ranking_values(
     return found
 
 
-def estimate_means(values: Mapping[str, Floats], *, draws: int, seed: int) -> dict[str, Estimate]:
+def estimate_means(
+    values: Mapping[str, Floats], *, draws: int, seed: int, clusters: NDArray[np.int64] | None = None
+) -> dict[str, Estimate]:
     """Return the mean of each metric over the customers of whom it is known, with its bootstrap interval.
 
     All metrics have values of the same customers. Of differences between two lists of the same customers the interval
-    is that of the paired difference.
+    is that of the paired difference. Rows of one cluster, a number each, are drawn together.
     """
     names, table = list(values), np.stack(list(values.values()), axis=1)
     known = ~np.isnan(table)
     cells = np.concatenate([np.where(known, table, 0.0), known], axis=1)
-    once = np.ones((1, len(table)))
-    sums = np.concatenate([w @ cells for w in (once, *bootstrap_blocks(len(table), draws=draws, seed=seed))])
+    if clusters is not None:
+        order = np.argsort(clusters, kind="stable")
+        cells = np.add.reduceat(cells[order], np.flatnonzero(np.diff(clusters[order], prepend=-1)))
+    once = np.ones((1, len(cells)))
+    sums = np.concatenate([w @ cells for w in (once, *bootstrap_blocks(len(cells), draws=draws, seed=seed))])
     with np.errstate(invalid="ignore"):
         means = sums[:, : len(names)] / sums[:, len(names) :]
     return {name: summary(column) for name, column in zip(names, means.T, strict=True)}

@@ -35,6 +35,9 @@ the basket in the cart.
 ### What the lists are like, first ten products
 
 {_side_effects(report)}
+### When what was bought comes again
+
+{_replenishment(report["replenishment"])}
 ### What it goes by
 
 {_features(report["gain_shares"])}
@@ -59,6 +62,14 @@ def _side_effects(report: Mapping[str, Any]) -> str:
         for name, of in told.items()
     ]
     return _table(["", "bought before", "of all products sold, in any list", "novelty (bits)"], rows)
+
+
+def _replenishment(told: Mapping[str, Any]) -> str:
+    rows = [[name, _cell(of, ".4g")] for name, of in told["metrics"].items()]
+    said = (
+        f"Of {told['pairs']:,} pairs of customer and product bought at least twice, within {told['horizon_days']:.0f} "
+    )
+    return f"{said}days; what is expected of 80 % lies in the interval:\n\n{_table(['', 'measured'], rows)}"
 
 
 def _features(shares: Mapping[str, float]) -> str:

@@ -17,7 +17,7 @@ from facts.errors import GateFailed
 from facts.home import Home
 from facts.lake import Lake, short_hash
 from features.recommending.candidates import CANDIDATE_FEATURES, candidate_hash, find_candidates
-from scoring.ranker import FORMAT, RECOMMENDER, REGISTERED_NAME, Ranker, read_ranker, write_ranker
+from scoring.ranker import FORMAT, RECOMMENDER, REGISTERED_NAME, Again, Ranker, read_ranker, write_ranker
 from scoring.registry import UnusableChampion, champion_version, logged_folder, read_recommender
 from training import tracking
 from training.means import core_count
@@ -27,6 +27,7 @@ from training.recommender.evaluation import GATED_BY, MODEL, RankingEvaluation, 
 from training.recommender.fitting import fit_ranker
 from training.recommender.nights import LEAST_QUESTIONS, NightPlan, plan_nights, read_night_questions
 from training.recommender.questions import Night, RankingRows, ranking_rows
+from training.recommender.replenishing import Replenished, measure_replenishment
 from training.recommender.search import FoundRanking, search
 from training.reign import BY_GATE, crown, who
 from training.trials import Budget
@@ -83,14 +84,16 @@ def train_recommender(
                 return TrainedRanking(
                     version=str(stands.version), is_champion=is_champion, was_trained=False, report=report
                 )
-    train, test = _read(lake, plan, on_step)
+    past = _read(lake, plan, seed, on_step)
+    test = past.test
     title = tracking.run_name(shop.name, plan.wait.days, at=datetime.now().astimezone())
     with tracking.tracked(home) as client:
         experiment = tracking.experiment_id(client, home, REGISTERED_NAME, description=DESCRIPTION)
         tracking.close_abandoned_runs(client, experiment, key)
         tags = {tracking.KEY_TAG: key, "task": RECOMMENDER, "shop": shop.name}
         with mlflow.start_run(experiment_id=experiment, run_name=title, tags=tags) as run:
-            found, rows, ranker = _learn(home, train, budget=budget, seed=seed, key=key, on_step=on_step)
+            again = Again(**asdict(past.replenished.replenishment))
+            found, rows, ranker = _learn(home, past.train, again, budget=budget, seed=seed, key=key, on_step=on_step)
             on_step("MLflow")
             example = find_candidates(test.shelf, test.ask(np.arange(min(test.count, 20)))).matrix
             uri = tracking.log_files(
@@ -103,36 +106,45 @@ def train_recommender(
             on_step("test night")
             obstacle = _obstacle(home, uri, ranker, example)
             evaluation = evaluate(test, ranker, champion=_champion(home), seed=seed, obstacles=obstacle)
-            report = _report(shop.name, plan, found, rows, ranker, evaluation, seed=seed)
+            report = _report(shop.name, plan, found, rows, ranker, evaluation, past.replenished, seed=seed)
             _log(report, found, evaluation)
             tracking.log_trials(client, experiment, run.info.run_id, found.trials, metric=GATED_BY, key=key)
             version = _register(client, uri, report, evaluation, ranker, key=key, asked_by=asked_by)
     return TrainedRanking(version=version, is_champion=evaluation.is_champion, was_trained=True, report=report)
 
 
-def _read(lake: Lake, plan: NightPlan, on_step: Callable[[str], None]) -> tuple[list[tuple[Night, RankingRows]], Night]:
-    """Return the nights that are learned from, each with its rows, and the night that is tested on."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Past:
+    """The nights that are learned from, each with its rows, the one that is tested on, and what came again."""
 
+    train: list[tuple[Night, RankingRows]]
+    test: Night
+    replenished: Replenished
+
+
+def _read(lake: Lake, plan: NightPlan, seed: int, on_step: Callable[[str], None]) -> _Past:
     def read(cutoff: datetime) -> tuple[Night, RankingRows | None]:
         night = read_night_questions(lake, cutoff, plan.wait)
         return night, None if cutoff == plan.test else ranking_rows(night)
 
     on_step(f"{len(plan.cutoffs)} nights")
     with ThreadPoolExecutor(max_workers=core_count()) as threads:  # sorting and counting do not hold Python
-        read_nights = list(threads.map(read, plan.cutoffs))
-    train = [(night, rows) for night, rows in read_nights if rows is not None]
-    test = read_nights[-1][0]
+        coming = threads.submit(measure_replenishment, lake, lake.shop(), seed=seed)
+        nights = list(threads.map(read, plan.cutoffs))
+        replenished = coming.result()
+    train, test = [(night, rows) for night, rows in nights if rows is not None], nights[-1][0]
     asked = sum(len(np.unique(rows.group)) for _, rows in train)
     for where, count in (("the nights that are learned from", asked), ("the test night", test.count)):
         if count < LEAST_QUESTIONS:
             gate = f"customers who bought products again within {plan.wait.days} days of {where}"
             raise GateFailed(gate, needed=str(LEAST_QUESTIONS), found=str(count))
-    return train, test
+    return _Past(train=train, test=test, replenished=replenished)
 
 
 def _learn(
     home: Home,
     train: list[tuple[Night, RankingRows]],
+    again: Again,
     *,
     budget: Budget,
     seed: int,
@@ -151,7 +163,7 @@ def _learn(
         on_trial=lambda done: on_step(f"search, trial {done} of {budget.trials}"),
     )
     on_step("fit")
-    return found, every, fit_ranker(every, found.params, seed=seed)
+    return found, every, fit_ranker(every, found.params, seed=seed, again=again)
 
 
 def _champion(home: Home) -> Ranker | None:
@@ -191,6 +203,7 @@ def _report(
     rows: RankingRows,
     ranker: Ranker,
     evaluation: RankingEvaluation,
+    replenished: Replenished,
     *,
     seed: int,
 ) -> dict[str, Any]:
@@ -215,6 +228,11 @@ def _report(
         "feature_hash": ranker.feature_hash,
         "metrics": {name: {part: told(of) for part, of in parts.items()} for name, parts in evaluation.metrics.items()},
         "ahead": {name: told(of) for name, of in evaluation.ahead.items()},
+        "replenishment": {
+            "pairs": replenished.pairs,
+            "horizon_days": replenished.replenishment.horizon_days,
+            "metrics": told(replenished.measured),
+        },
         "side_effects": {name: asdict(of) for name, of in evaluation.side_effects.items()},
         "gain_shares": {name: float(gains.get(f"f{place}", 0.0)) / whole for place, name in enumerate(ranker.features)},
         "is_champion": evaluation.is_champion,
@@ -235,6 +253,8 @@ def _log(report: Mapping[str, Any], found: FoundRanking, evaluation: RankingEval
             named = {"": estimate.value, "_low": estimate.low, "_high": estimate.high}
             mlflow.log_metrics({f"{prefix}{metric}{end}": v for end, v in named.items() if np.isfinite(v)})
     mlflow.log_metrics(dict(report["side_effects"][MODEL]))
+    for metric, estimate in report["replenishment"]["metrics"].items():
+        mlflow.log_metric(f"replenishment_{metric}", estimate[0])
     mlflow.log_dict(report, tracking.REPORT)
     mlflow.log_dict(
         {"features": list(CANDIDATE_FEATURES), "meaning": dict(CANDIDATE_FEATURES), "hash": report["feature_hash"]},

@@ -35,6 +35,15 @@ def test_a_version_is_registered_once_with_all_that_was_measured(market: Home):
     assert version.tags["verdict_reason"] == again.report["reason"]
 
 
+def test_what_is_expected_again_is_measured_on_a_later_night(market: Home):
+    report = train_recommender(market, budget=NO_SEARCH, seed=1).report["replenishment"]
+    covered, came = (report["metrics"][name] for name in ("coverage", "came"))
+    assert covered[0] == pytest.approx(0.8, abs=0.1)
+    assert report["metrics"]["expected_to_come"][0] == pytest.approx(came[0], abs=0.1)
+    assert report["metrics"]["mae_days"][0] < report["metrics"]["mae_days_of_mean_gap"][0]
+    assert report["pairs"] > 1_000
+
+
 def test_it_finds_tastes_that_popularity_does_not(market: Home):
     lake = Lake(market.lake)
     plan = plan_nights(lake.shop())
