@@ -16,7 +16,7 @@ from facts.home import Home
 from facts.lake import Lake
 
 if TYPE_CHECKING:
-    from training.pipeline import Trained
+    from training.registering import Trained
 
 SOURCE = "complete-journey"
 CUSTOMER_COUNT = 5

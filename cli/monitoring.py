@@ -14,7 +14,7 @@ from facts.lake import Lake
 if TYPE_CHECKING:
     from scoring.decision_log import DecisionLog
     from training.monitoring import Monitored, Thresholds
-    from training.pipeline import Trained
+    from training.registering import Trained
 
 FURTHEST = 5
 

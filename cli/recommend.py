@@ -17,7 +17,7 @@ from facts.lake import Lake
 
 if TYPE_CHECKING:
     from scoring.recommend import Kind
-    from training.recommender.pipeline import TrainedRanking
+    from training.registering import Trained
 
 _SHOWN = 3  # products of a customer
 app = typer.Typer(help="The ranking behind recommendations.", no_args_is_help=True)
@@ -48,7 +48,7 @@ def feed_command(
     show.console.print(f"{count:,} products, {offered:,} of them may be offered", highlight=False)
 
 
-def train(home: Home, *, trials: int, timeout_seconds: float, seed: int, is_forced: bool = False) -> TrainedRanking:
+def train(home: Home, *, trials: int, timeout_seconds: float, seed: int, is_forced: bool = False) -> Trained:
     """Train the recommender and print what was measured."""
     from training.recommender.pipeline import train_recommender
     from training.trials import Budget
@@ -112,6 +112,7 @@ def recommend(home: Home, *, as_of: datetime | None, output: Path, count: int, k
     """Recommend products to every customer as of an instant, into a file."""
     from features.recommending.feed import as_the_feed_has_it
     from features.recommending.night import build_night
+    from features.snapshots import last_cutoff
     from scoring.batch import require_output
     from scoring.recommend import Wish
     from scoring.recommend_batch import recommend_lake
@@ -126,7 +127,7 @@ def recommend(home: Home, *, as_of: datetime | None, output: Path, count: int, k
     at = Clock.of(lake.shop(), as_of=as_of).now()
     with show.working("Recommend") as step:
         step("what was known")
-        night = build_night(lake, at)
+        night = build_night(lake, last_cutoff(lake, as_of=at))  # as `materialize` writes it
         if as_of is None:  # the feed is of now
             night = as_the_feed_has_it(home, night)
         done = recommend_lake(

@@ -19,8 +19,8 @@ from facts.lake import Lake, Shop
 if TYPE_CHECKING:
     from facts.ingest import Ingested
     from features.build import Built
-    from training.pipeline import Trained
     from training.plan import Unanswered
+    from training.registering import Trained
     from training.silences import Silence
 
 PIPE_WIDTH = 150

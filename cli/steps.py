@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from facts.merge import Mode
     from features.build import Built
     from training.means import Means
-    from training.pipeline import Trained
+    from training.registering import Trained
 
 
 def ingest(home: Home, delivery: Delivery, *, mode: Mode, limit: float) -> None:

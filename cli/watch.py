@@ -10,7 +10,7 @@ from cli.options import Device, HorizonDays, Rows, Seed, Storage, Tasks, Timeout
 from facts.home import Home
 
 if TYPE_CHECKING:
-    from training.pipeline import Trained
+    from training.registering import Trained
 
 app = typer.Typer()
 

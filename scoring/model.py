@@ -155,9 +155,7 @@ class TaskModel:
     @property
     def gain_shares(self) -> dict[str, float]:
         """Return how much of the gain of the score's booster each feature brings, in [0, 1]."""
-        gains = self.booster.get_score(importance_type="total_gain")
-        whole = sum(float(gain) for gain in gains.values()) or 1.0
-        return {name: float(gains.get(f"f{place}", 0.0)) / whole for place, name in enumerate(self.features)}
+        return trees.gain_shares(self.booster, self.features)
 
     def contributions(self, matrix: Rows) -> tuple[Floats, Floats]:
         """Return (n, features) TreeSHAP values, and the (n,) base that they start from: the sum is on the raw scale.

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from scoring.model import TaskModel, UnusableModel
 from scoring.parts import Calibration, Gate, Quantiles, Windows
@@ -21,22 +22,27 @@ if TYPE_CHECKING:
 
 BOOSTER_FILE, MODEL_FILE = "booster.ubj", "model.json"
 FORMAT = 6
+Model = TypeVar("Model")
 _SAID = ("task", "kind", "horizon_days", "features", "feature_hash", "currency")
 
 
 def write_model(model: TaskModel, folder: Path) -> None:
     """Write the files of a model into a folder."""
-    folder.mkdir(parents=True, exist_ok=True)
-    boosters = _boosters_of(model)
-    for name, booster in boosters.items():
-        booster.save_model(folder / name)
-        (folder / onnx_name(name)).write_bytes(trees_of(booster).content)
     told: dict[str, Any] = {"format": FORMAT, **{name: getattr(model, name) for name in _SAID}}
-    told["boosters"] = {name: {file: sha256_of(folder / file) for file in (name, onnx_name(name))} for name in boosters}
     told |= {"gate": asdict(model.gate), "calibration": asdict(model.calibration)}
     told["windows"] = asdict(model.windows) if model.windows else None
     told["quantiles"] = {"link": model.quantiles.link, "shifts": model.quantiles.shifts} if model.quantiles else None
     told["potential"] = asdict(model.potential) if model.potential else None
+    write_files(folder, told, _boosters_of(model))
+
+
+def write_files(folder: Path, told: dict[str, Any], boosters: Mapping[str, xgboost.Booster]) -> None:
+    """Write boosters, by the names of their files, and what is told beside them, its `format` and `features` in it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, booster in boosters.items():
+        booster.save_model(folder / name)
+        (folder / onnx_name(name)).write_bytes(trees_of(booster).content)
+    told["boosters"] = {name: {file: sha256_of(folder / file) for file in (name, onnx_name(name))} for name in boosters}
     told["sha256"] = digest_of(told)
     (folder / MODEL_FILE).write_text(json.dumps(told, indent=2), encoding="utf-8")
 
@@ -54,33 +60,38 @@ def read_model(folder: Path, *, version: str = "") -> TaskModel:
     UnusableModel
         A file is missing or damaged, or of another format; the message names the file.
     """
+    return read_files(folder, FORMAT, lambda told, boosters: _model(told, boosters, version=version))
+
+
+def read_files(
+    folder: Path, expected: object, make: Callable[[dict[str, Any], dict[str, xgboost.Booster]], Model]
+) -> Model:
+    """Read what `write_files` wrote of an expected format, and make a model of it; raise as `read_model` does."""
     import xgboost
 
     path = folder / MODEL_FILE
     try:
         told = json.loads(path.read_text(encoding="utf-8"))
-        if told["format"] != FORMAT:
+        if told["format"] != expected:
             raise UnusableModel(f"{path} has a format that this version does not read; train again")
         if told.pop("sha256") != digest_of(told):
-            raise changed(path)
+            raise _changed(path)
         boosters = {}
         for name, digests in told["boosters"].items():
             # XGBoost and ONNX Runtime trust a file: a cut one may end the process, a changed one may score.
             for file, digest in digests.items():
                 path = folder / file
                 if sha256_of(path) != digest:
-                    raise changed(path)
+                    raise _changed(path)
             boosters[name] = xgboost.Booster(model_file=str(folder / name))
             adopt(boosters[name], (folder / onnx_name(name)).read_bytes())
-        model = _model(told, boosters, version=version)
+        model, features = make(told, boosters), len(told["features"])
     except (OSError, ValueError, KeyError, TypeError, AttributeError, xgboost.core.XGBoostError) as error:
         raise UnusableModel(f"damaged model file {path}: {str(error).splitlines()[0][:200]}; train again") from error
     for name, booster in boosters.items():
-        if booster.num_features() != len(model.features):
-            raise UnusableModel(
-                f"damaged model file {folder / name}: it holds {booster.num_features()} features, "
-                f"not {len(model.features)}"
-            )
+        if booster.num_features() != features:
+            held = f"it holds {booster.num_features()} features, not {features}"
+            raise UnusableModel(f"damaged model file {folder / name}: {held}")
     return model
 
 
@@ -115,8 +126,7 @@ def _frozen(told: dict[str, Any]) -> dict[str, Any]:
     return {name: tuple(value) if isinstance(value, list) else value for name, value in told.items()}
 
 
-def changed(path: Path) -> UnusableModel:
-    """Return what to raise of a file that is not what was written."""
+def _changed(path: Path) -> UnusableModel:
     return UnusableModel(f"damaged model file {path}: its content is not what was written; train again")
 
 

@@ -5,8 +5,8 @@ Its files are those of every other model: UBJSON, ONNX, and `model.json` with th
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,15 +14,16 @@ import numpy as np
 
 from scoring import trees
 from scoring.model import UnusableModel
-from scoring.model_files import BOOSTER_FILE, MODEL_FILE, changed, digest_of, onnx_name, sha256_of
+from scoring.model_files import BOOSTER_FILE, read_files, write_files
 from scoring.parts import Floats, Rows
 
 if TYPE_CHECKING:
     import xgboost
 
-FORMAT, KIND = 2, "ranking"
+FORMAT = "ranking 3"
 RECOMMENDER = "recommender"
 REGISTERED_NAME = f"regulars-{RECOMMENDER}"
+_FEW = 1_000  # candidates of one request; of more, XGBoost has the cores
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,10 +53,6 @@ class Ranker:
         """Return name and version as answers show them."""
         return f"{REGISTERED_NAME}/{self.version}" if self.version else REGISTERED_NAME
 
-    def with_version(self, version: str) -> Ranker:
-        """Return the same ranking under a registered version."""
-        return replace(self, version=version)
-
     def score(self, matrix: Rows) -> Floats:
         """Score candidates, (n, features) in the ranking's order, missing as NaN.
 
@@ -73,28 +70,14 @@ class Ranker:
             raise UnusableModel(
                 f"{self.label} needs {len(self.features)} features in its order, not {matrix.shape[-1]}"
             )
-        rows = np.ascontiguousarray(matrix, dtype=np.float32)
-        margins: Floats = (trees.trees_of(self.booster).margins if len(rows) <= _FEW else self._by_xgboost)(rows)[:, 0]
+        margins: Floats = trees.margins(self.booster, np.ascontiguousarray(matrix, dtype=np.float32), few=_FEW)[:, 0]
         return margins
-
-    def _by_xgboost(self, rows: Rows) -> Floats:
-        return trees.xgboost_margins(self.booster, rows)
-
-
-_FEW = 1_000  # candidates of one request; of more, XGBoost has the cores
 
 
 def write_ranker(ranker: Ranker, folder: Path) -> None:
     """Write the files of a ranking into a folder."""
-    folder.mkdir(parents=True, exist_ok=True)
-    ranker.booster.save_model(folder / BOOSTER_FILE)
-    (folder / onnx_name(BOOSTER_FILE)).write_bytes(trees.trees_of(ranker.booster).content)
-    told: dict[str, Any] = {"format": FORMAT, "kind": KIND}
-    told |= {"features": list(ranker.features), "feature_hash": ranker.feature_hash}
-    told["again"] = asdict(ranker.again)
-    told["files"] = {name: sha256_of(folder / name) for name in (BOOSTER_FILE, onnx_name(BOOSTER_FILE))}
-    told["sha256"] = digest_of(told)
-    (folder / MODEL_FILE).write_text(json.dumps(told, indent=2), encoding="utf-8")
+    told: dict[str, Any] = {"format": FORMAT, "features": list(ranker.features), "feature_hash": ranker.feature_hash}
+    write_files(folder, {**told, "again": asdict(ranker.again)}, {BOOSTER_FILE: ranker.booster})
 
 
 def read_ranker(folder: Path, *, version: str = "") -> Ranker:
@@ -105,37 +88,16 @@ def read_ranker(folder: Path, *, version: str = "") -> Ranker:
     UnusableModel
         A file is missing or damaged, or of another format; the message names the file.
     """
-    import xgboost
+    return read_files(folder, FORMAT, lambda told, boosters: _ranker(told, boosters[BOOSTER_FILE], version=version))
 
-    path = folder / MODEL_FILE
-    try:
-        told = json.loads(path.read_text(encoding="utf-8"))
-        if (told["format"], told["kind"]) != (FORMAT, KIND):
-            raise UnusableModel(f"{path} has a format that this version does not read; train again")
-        if told.pop("sha256") != digest_of(told):
-            raise changed(path)
-        for name, digest in told["files"].items():
-            path = folder / name
-            if sha256_of(path) != digest:
-                raise changed(path)
-        booster = xgboost.Booster(model_file=str(folder / BOOSTER_FILE))
-        trees.adopt(booster, (folder / onnx_name(BOOSTER_FILE)).read_bytes())
-        features = tuple(told["features"])
-        again = Again(
-            horizon_days=told["again"]["horizon_days"],
-            shares=tuple(told["again"]["shares"]),
-            levels=tuple(tuple(band) for band in told["again"]["levels"]),
-        )
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, xgboost.core.XGBoostError) as error:
-        raise UnusableModel(f"damaged model file {path}: {str(error).splitlines()[0][:200]}; train again") from error
-    if booster.num_features() != len(features):
-        raise UnusableModel(
-            f"damaged model file {path}: it holds {booster.num_features()} features, not {len(features)}"
-        )
+
+def _ranker(told: Mapping[str, Any], booster: xgboost.Booster, *, version: str) -> Ranker:
+    again = told["again"]
+    levels = tuple(tuple(band) for band in again["levels"])
     return Ranker(
-        features=features,
+        features=tuple(told["features"]),
         feature_hash=told["feature_hash"],
-        again=again,
+        again=Again(horizon_days=again["horizon_days"], shares=tuple(again["shares"]), levels=levels),
         version=version,
         booster=booster,
     )

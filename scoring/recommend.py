@@ -17,6 +17,7 @@ from features.recommending.candidates import (
     Source,
     find_candidates,
 )
+from features.recommending.grouped import places
 from features.recommending.nearest import NOBODY, Nearest
 from features.recommending.night import ShopNight
 from features.recommending.pairs import trait
@@ -142,11 +143,10 @@ def recommend(night: ShopNight, ranker: Ranker, asked: Asked, wish: Wish) -> Lis
     score = ranker.score(found.matrix[kept])
     unknown = asked.baskets.basket_counts[found.customer[kept]] == 0
     score = np.where(unknown, _by_context(found.matrix[kept]), score)
-    order = kept_order = np.lexsort((found.product[kept], -score, found.customer[kept]))
-    customer = found.customer[kept][order]
-    place = np.arange(len(order)) - np.searchsorted(customer, customer)
+    order = np.lexsort((found.product[kept], -score, found.customer[kept]))
+    place = places(found.customer[kept][order])
     most = wish.count if wish.diversity == 0 else wish.count * _REORDERED
-    order = kept_order[place < most]
+    order = order[place < most]
     if wish.diversity > 0 and len(order):
         order = _varied(order, found.customer[kept], score, night.shelf.category[found.product[kept]], wish)
     rows = kept[order]
@@ -185,7 +185,7 @@ def _due(night: ShopNight, ranker: Ranker, asked: Asked) -> Due:
     remaining, again = expect(asked.baskets, night.rhythms), ranker.again
     past = Replenishment(horizon_days=again.horizon_days, shares=again.shares, levels=again.levels)
     is_due = remaining.due_days <= DUE_WITHIN_DAYS
-    products = max(night.shelf.product_count, 1)
+    products = night.shelf.stride
     return Due(
         products=products,
         key=(remaining.customer * products + remaining.item)[is_due],

@@ -6,13 +6,13 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
 
 from facts.lake import Lake
 from features.lake_events import read_events
 from features.live import REACH
 from features.recommending.asking import ASKING_EVENTS, ask
+from features.recommending.grouped import places
 from features.recommending.night import ShopNight
 from scoring.batch import write_tables
 from scoring.ranker import Ranker
@@ -61,7 +61,7 @@ def recommend_lake(
 def _table(
     night: ShopNight, ranker: Ranker, customers: list[str], lists: Lists, reasons: list[tuple[str, str]]
 ) -> pa.Table:
-    place = np.arange(len(lists.customer)) - np.searchsorted(lists.customer, lists.customer) + 1
+    place = places(lists.customer) + 1
     due = {} if lists.due is None else _due_columns(lists.due)
     return pa.table(
         {

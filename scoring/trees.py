@@ -71,9 +71,9 @@ class Trees:
         return found
 
 
-def margins(booster: xgboost.Booster, rows: Rows) -> Floats:
-    """Return (n, outputs) margins; of many rows, all cores that XGBoost may use work them out."""
-    if len(rows) <= FEW_ROWS:
+def margins(booster: xgboost.Booster, rows: Rows, *, few: int = FEW_ROWS) -> Floats:
+    """Return (n, outputs) margins; of more rows than `few`, all cores that XGBoost may use work them out."""
+    if len(rows) <= few:
         return trees_of(booster).margins(rows)
     return xgboost_margins(booster, rows)
 
@@ -88,6 +88,13 @@ def figures(booster: xgboost.Booster, rows: Rows) -> Floats:
     """Return (n, outputs) of what was learned: probabilities, amounts, days."""
     objective, found = trees_of(booster).objective, margins(booster, rows)
     return _FIGURE_OF[objective](found) if objective in _FIGURE_OF else found
+
+
+def gain_shares(booster: xgboost.Booster, features: Sequence[str]) -> dict[str, float]:
+    """Return how much of the gain of a booster each feature brings, in [0, 1]."""
+    gains = booster.get_score(importance_type="total_gain")
+    whole = sum(float(gain) for gain in gains.values()) or 1.0
+    return {name: float(gains.get(f"f{place}", 0.0)) / whole for place, name in enumerate(features)}
 
 
 def trees_of(booster: xgboost.Booster) -> Trees:

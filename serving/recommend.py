@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Mapping
 from datetime import datetime, timedelta
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from facts.event_log import EventLog
 
 LOOK_AGAIN_SECONDS = 1.0
+_log = logging.getLogger("bentoml.regulars")
 _NOBODY = "nobody"
 
 
@@ -57,7 +59,8 @@ class Recommendations:
 
     def __init__(self, home: Home, log: EventLog, ranker: Ranker | None) -> None:
         self._home, self._log, self._ranker = home, log, ranker
-        self._night: tuple[object, ShopNight] | None = None
+        self._night: ShopNight | None = None
+        self._stamp: object = None
         self._looking, self._looked_at = Lock(), 0.0
 
     def answer(self, request: RecommendRequest, *, at: datetime, request_id: str) -> RecommendResponse:
@@ -154,19 +157,31 @@ class Recommendations:
         return self._ranker, self._last_night(at)
 
     def _last_night(self, at: datetime) -> ShopNight:
-        """Return the night that was written last; looked for anew at most every second."""
-        held = self._night
-        if held is None or time.monotonic() - self._looked_at > LOOK_AGAIN_SECONDS:
+        """Return the night that was written last; looked for anew at most every second.
+
+        One that cannot be read is not taken: the one before answers on, where there is one.
+        """
+        night = self._night
+        if night is None or time.monotonic() - self._looked_at > LOOK_AGAIN_SECONDS:
             with self._looking:
-                stamp = (night_stamp(self._home), feed_stamp(self._home))
-                if self._night is None or stamp != self._night[0]:
-                    self._night = (stamp, as_the_feed_has_it(self._home, read_night(self._home)))
-                self._looked_at = time.monotonic()
-                held = self._night
-        night = held[1]
+                night = self._look_again()
         if night.cutoff > at:
             raise LaterNight(night.cutoff, at)
         return night
+
+    def _look_again(self) -> ShopNight:
+        held, before = self._night, self._stamp
+        self._stamp, self._looked_at = (night_stamp(self._home), feed_stamp(self._home)), time.monotonic()
+        if held is not None and self._stamp == before:
+            return held
+        try:
+            self._night = found = as_the_feed_has_it(self._home, read_night(self._home))
+        except RegularsError as error:
+            if held is None:
+                raise
+            _log.error("recommendations go on as of %s: %s", held.cutoff, error)
+            return held
+        return found
 
 
 def _due(due: Due, place: int, *, at: datetime) -> DueGiven:

@@ -5,7 +5,7 @@ A version may become champion only if what is served is what was judged.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -32,14 +32,22 @@ def parity_obstacle(home: Home, uri: str, measured: TaskModel, rows: Rows) -> st
     It is read as the service reads it, and as a pyfunc; each must give the figures of the measured model on all the
     rows. Each booster must say the same by XGBoost and by ONNX.
     """
-    expected = score_frame(measured, rows)
+
+    def stored() -> TaskModel:
+        return read_logged(home, uri.removeprefix("models:/"), label=measured.label)
+
+    answers = {
+        "as it is served": lambda: score_frame(stored(), rows),
+        "as a pyfunc": lambda: _by_pyfunc(uri, measured, rows),
+    }
+    obstacle = obstacle_between(score_frame(measured, rows), answers)
+    return obstacle or next((said for said in _between_files(stored(), rows) if said), None)
+
+
+def obstacle_between(expected: pd.DataFrame, answers: Mapping[str, Callable[[], pd.DataFrame]]) -> str | None:
+    """Return the first way of reading a stored model that does not give the figures that were measured."""
     try:
-        stored = read_logged(home, uri.removeprefix("models:/"), label=measured.label)
-        differences = [
-            _difference("as it is served", expected, score_frame(stored, rows)),
-            _difference("as a pyfunc", expected, _by_pyfunc(uri, measured, rows)),
-            *_between_files(stored, rows),
-        ]
+        differences = [_difference(how, expected, answer()) for how, answer in answers.items()]
     except Exception as error:  # noqa: BLE001 - whatever keeps it from being read keeps it from being served
         said = (str(error).splitlines() or [type(error).__name__])[0]
         return f"it cannot be read back from what MLflow stored: {said}"

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
-from textwrap import shorten
-from typing import TYPE_CHECKING, Any
+from datetime import datetime
+from typing import TYPE_CHECKING
 
 from facts.home import Home
 from facts.lake import Lake, Shop
 from features.snapshots import SNAPSHOTS
-from scoring.registry import UnusableChampion, champion_version, read_champion, read_version
+from scoring.registry import UnusableChampion, read_champion, read_version
 from training import tracking
 from training.card import model_card
 from training.dataset import TrainingSet, build_training_set
@@ -24,31 +23,12 @@ from training.monitoring.reference import build_reference, log_reference
 from training.parity import parity_obstacle
 from training.plan import Plan
 from training.promise import read_promise
-from training.reign import BY_GATE, MODELS, crown, has_reigned, who
+from training.registering import Trained, Verdict, register, standing
+from training.reign import MODELS
 from training.result import Result, build_figures, build_metrics, build_report
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
-
-
-LONGEST_REASON = 500
-MLFLOW_GIT_COMMIT = "mlflow.source.git.commit"  # where MLflow's pages look for it
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Trained:
-    """A registered version and what was measured of it (`report.json` of its run)."""
-
-    task: str
-    version: str
-    is_champion: bool
-    was_trained: bool
-    report: Mapping[str, Any]
-
-    @property
-    def reason(self) -> str:
-        """Why the gate let it pass or refused it, in short; earlier reports have the verdict only."""
-        return str(self.report.get("reason", self.report["verdict"][0]))
 
 
 def train(
@@ -90,34 +70,8 @@ def train(
 
 
 def _standing(plan: Plan, home: Home, client: MlflowClient, *, key: str, trials: int) -> Trained | None:
-    """Return the version that stands for a plan, searched by at least so many trials; None where there is none."""
-    name = f"regulars-{plan.task.name}"
-    known = tracking.version_of_key(client, name, key)
-    if known is None or not _is_usable(home, plan.task.name, str(known.version)):
-        return None
-    report = tracking.read_report(client, known)
-    if report["trials"] < trials:  # its time was over before; the search goes on
-        return None
-    tracking.finish(client, known)
-    stands = Trained(
-        task=plan.task.name,
-        version=str(known.version),
-        is_champion=champion_version(home, plan.task.name) == str(known.version),
-        was_trained=False,
-        report=report,
-    )
-    if report["is_champion"] and not has_reigned(known):  # it was stopped between registering and crowning
-        crown(client, name, stands.version, by=BY_GATE, reason=stands.reason)
-        return replace(stands, is_champion=True)
-    return stands
-
-
-def _is_usable(home: Home, task: str, version: str) -> bool:
-    try:
-        read_version(home, task, version)
-    except UnusableChampion:
-        return False
-    return True
+    name = plan.task.name
+    return standing(home, client, name, key=key, trials=trials, read=lambda version: read_version(home, name, version))
 
 
 def _train_anew(
@@ -135,9 +89,7 @@ def _train_anew(
 
     task, shop = plan.task, Lake(home.lake).shop()
     title = tracking.run_name(shop.name, plan.horizon.days, at=datetime.now().astimezone())
-    release, commit = tracking.code_version()
-    tags = {tracking.KEY_TAG: key, "task": task.name, "shop": shop.name, "regulars_version": release}
-    tags |= {MLFLOW_GIT_COMMIT: commit} if commit else {}
+    tags = tracking.run_tags(key=key, task=task.name, shop=shop.name)
     with tracking.tracked(home) as client:  # makes MLflow's store, so not before there is enough to train on
         experiment = tracking.experiment_id(client, home, f"regulars-{task.name}", description=task.description)
         tracking.close_abandoned_runs(client, experiment, key)
@@ -155,7 +107,22 @@ def _train_anew(
                 tracking.log_trials(
                     client, experiment, run.info.run_id, result.found.trials, metric=task.search_metric, key=key
                 )
-                version = _register(client, result, uri, key=key, asked_by=asked_by)
+                verdict = Verdict(
+                    is_champion=result.evaluation.is_champion,
+                    said=result.evaluation.verdict[0],
+                    reason=result.evaluation.reason,
+                    card=model_card(result),
+                )
+                version = register(
+                    client,
+                    uri,
+                    task.name,
+                    verdict,
+                    key=key,
+                    asked_by=asked_by,
+                    feature_hash=result.model.feature_hash,
+                    horizon_days=result.model.horizon_days,
+                )
     return Trained(
         task=task.name,
         version=version,
@@ -243,29 +210,6 @@ def _read_back(home: Home, uri: str, result: Result) -> Result:
         return result
     evaluation = result.evaluation
     return replace(result, evaluation=replace(evaluation, obstacles=(*evaluation.obstacles, obstacle)))
-
-
-def _register(client: MlflowClient, result: Result, uri: str, *, key: str, asked_by: str) -> str:
-    import mlflow
-
-    model, evaluation, now = result.model, result.evaluation, datetime.now(UTC)
-    asked = ", ".join(part for part in (who(), asked_by) if part)
-    code = " ".join(part for part in ("Regulars", *tracking.code_version()) if part)
-    card = f"{model_card(result)}\nAsked by {asked}; decided {now:%Y-%m-%d %H:%M} UTC; made by {code}.\n"
-    mlflow.set_tags({"mlflow.note.content": card, "verdict": evaluation.verdict[0]})
-    tags = {
-        tracking.KEY_TAG: key,
-        "verdict": "champion" if evaluation.is_champion else "refused",
-        "verdict_reason": shorten(evaluation.reason, LONGEST_REASON, placeholder=" ..."),
-        "asked_by": asked,
-        "decided_at": now.isoformat(timespec="seconds"),
-        "feature_hash": model.feature_hash,
-        "horizon_days": str(model.horizon_days),
-    }
-    version = tracking.register(client, uri, model.registered_name, card=card, tags=tags)
-    if evaluation.is_champion:
-        crown(client, model.registered_name, version, by=BY_GATE, reason=evaluation.reason)
-    return version
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

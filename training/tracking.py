@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from mlflow.types.schema import Schema
 
 KEY_TAG = "regulars.training_key"
+MLFLOW_GIT_COMMIT = "mlflow.source.git.commit"  # where MLflow's pages look for it
 REPORT = "report.json"
 _INPUT_EXAMPLE_ROWS = 3
 
@@ -243,6 +244,13 @@ def git_commit(folder: Path) -> str:
 def _git(folder: Path, *words: str) -> str:
     command = ["git", "-C", str(folder), *words]
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()  # noqa: S603 - our own words
+
+
+def run_tags(*, key: str, task: str, shop: str) -> dict[str, str]:
+    """Return the tags of a training's run: what it is of, and the code's version and commit."""
+    release, commit = code_version()
+    tags = {KEY_TAG: key, "task": task, "shop": shop, "regulars_version": release}
+    return tags | ({MLFLOW_GIT_COMMIT: commit} if commit else {})
 
 
 def run_name(shop: str, horizon_days: int, *, at: datetime) -> str:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facts.baskets import Baskets, days_since_1970, unnamed
-from facts.ecommerce import ORDER_COMPLETED
+from facts.ecommerce import ORDER_CANCELLED, ORDER_COMPLETED
 from facts.event_lines import lines_of
 from features.live_events import IN_TIME, AnyEvent, known_events
 from features.live_orders import CART_EVENTS, open_cart, placed_orders, product_of
@@ -21,7 +21,8 @@ from features.recommending.nearest import NOBODY, Nearest
 from features.recommending.night import ShopNight
 
 VIEWED = "Product Viewed"
-ASKING_EVENTS = frozenset({VIEWED, ORDER_COMPLETED, *CART_EVENTS})
+ASKING_EVENTS = frozenset({VIEWED, ORDER_COMPLETED, ORDER_CANCELLED, *CART_EVENTS})
+"""The events that are looked at; others need not be read for a question."""
 Numbers = NDArray[np.int64]
 
 

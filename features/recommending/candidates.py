@@ -15,8 +15,16 @@ from numpy.typing import NDArray
 
 from facts.baskets import Baskets
 from facts.lake import short_hash
-from features.recommending.nearest import NOBODY, Nearest, slices
-from features.recommending.pairs import CUSTOMER_FEATURES, PAIR_FEATURES, PRODUCT_FEATURES, customer_matrix, pairs
+from features.recommending.grouped import look_up, places, slices
+from features.recommending.nearest import NOBODY, Nearest
+from features.recommending.pairs import (
+    CUSTOMER_FEATURES,
+    PAIR_FEATURES,
+    PRODUCT_FEATURES,
+    Pairs,
+    customer_matrix,
+    pairs,
+)
 from features.recommending.shelf import LIKED, Shelf, in_categories
 
 Numbers = NDArray[np.int64]
@@ -121,9 +129,45 @@ class _Scores:
     def at(self, keys: Numbers, *, otherwise: float) -> Floats:
         if not len(self.keys):
             return np.full(len(keys), otherwise)
-        place = np.minimum(np.searchsorted(self.keys, keys), len(self.keys) - 1)
-        found: Floats = np.where(self.keys[place] == keys, self.figures[place], otherwise)
+        place, is_there = look_up(self.keys, keys)
+        found: Floats = np.where(is_there, self.figures[place], otherwise)
         return found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Known:
+    """What is known of customers and products, by keys of both: what was bought, and every score."""
+
+    own: Pairs
+    own_keys: Numbers
+    alike: _Scores
+    near: _Scores
+    together: _Scores
+    context: _Scores
+    viewed: _Scores
+    view_days: _Scores
+
+    @classmethod
+    def of(cls, shelf: Shelf, asked: Asked) -> _Known:
+        products, baskets = shelf.stride, asked.baskets
+        own = pairs(baskets, shelf.traits)
+        looked, shares = _looked_from(own, asked.count)
+        last = baskets.places_from_last[baskets.basket] == 0
+        lately, of_last = baskets.customer[baskets.basket[last]], baskets.product[last].astype(np.int64)
+        inside, lying = asked.context
+        seen = asked.viewed[0] * products + asked.viewed[1]
+        order = np.lexsort((asked.viewed_days, seen))
+        first = order[np.flatnonzero(np.diff(seen[order], prepend=-1))]
+        return cls(
+            own=own,
+            own_keys=own.customer * products + own.product,
+            alike=_liked_by_those_alike(shelf, asked.alike),
+            near=_neighbours(shelf.same_customers, own.customer[looked], own.product[looked], shares, products),
+            together=_neighbours(shelf.together, lately, of_last, _equal(lately, asked.count), products),
+            context=_neighbours(shelf.together, inside, lying, _equal(inside, asked.count), products),
+            viewed=_summed(seen, np.ones(len(seen))),
+            view_days=_Scores(seen[first], asked.viewed_days[first]),
+        )
 
 
 def find_candidates(
@@ -131,7 +175,6 @@ def find_candidates(
     asked: Asked,
     *,
     popular: NDArray[np.int32] | None = None,
-    rising: NDArray[np.int32] | None = None,
     is_allowed: IsAllowed | None = None,
     most_popular: int = MOST_POPULAR,
 ) -> Candidates:
@@ -141,89 +184,104 @@ def find_candidates(
     ----------
     shelf
         What is known of the products.
-    popular, rising
+    popular
         Products that are offered to everyone, best first; the shelf's where none are given.
     is_allowed
         Which of some products may be offered: of (n,) numbers (n,) booleans. All, where it is not given.
     most_popular
         How many of the popular ones everyone gets, where that is more than 10.
     """
-    products = max(shelf.product_count, 1)
-    own = pairs(asked.baskets, shelf.traits)
-    own_keys = own.customer * products + own.product
-    alike, near, together, context = _scores(shelf, asked, own.customer, own.product, own.matrix[:, LIKED], products)
-    viewed, view_days = _views(asked, products)
+    known = _Known.of(shelf, asked)
+    offered = {
+        Source.POPULAR: (shelf.popular if popular is None else popular, max(MOST_POPULAR, most_popular)),
+        Source.RISING: (shelf.rising, MOST_RISING),
+    }
+    keys, source = _found(known, asked, shelf.stride, offered, is_allowed)
+    customer, product = np.divmod(keys, shelf.stride)
+    matrix = _matrix(shelf, asked, known, keys)
+    return Candidates(customer=customer, product=product, source=source, matrix=matrix)
+
+
+def _found(
+    known: _Known,
+    asked: Asked,
+    products: int,
+    offered: Mapping[Source, tuple[NDArray[np.int32], int]],
+    is_allowed: IsAllowed | None,
+) -> tuple[Numbers, Numbers]:
+    """Return the keys of all candidates, ascending, and where each comes from."""
 
     def allowed(keys: Numbers) -> NDArray[np.bool_]:
         return np.ones(len(keys), dtype=bool) if is_allowed is None else is_allowed(keys % products)
 
-    def first(scores: _Scores, most: int) -> Numbers:
-        kept = (scores.figures > 0) & allowed(scores.keys)
-        return _first(scores.keys[kept], scores.figures[kept], most, products)
+    def first(keys: Numbers, figures: Floats, most: int) -> Numbers:
+        kept = (figures > 0) & allowed(keys)
+        return _first(keys[kept], figures[kept], most, products)
 
     def new(scores: _Scores, most: int) -> Numbers:
-        is_new = ~np.isin(scores.keys, own_keys)
-        return first(_Scores(scores.keys[is_new], scores.figures[is_new]), most)
+        is_new = ~np.isin(scores.keys, known.own_keys)
+        return first(scores.keys[is_new], scores.figures[is_new], most)
 
     def for_all(numbers: NDArray[np.int32], most: int) -> Numbers:
-        offered = numbers.astype(np.int64)
-        offered = offered[allowed(offered)][:most]
-        return (np.arange(asked.count)[:, None] * products + offered).ravel()
+        told = numbers.astype(np.int64)
+        told = told[allowed(told)][:most]
+        return (np.arange(asked.count)[:, None] * products + told).ravel()
 
     sources = {
-        Source.OWN: first(_Scores(own_keys, own.matrix[:, LIKED].astype(float)), MOST_OWN),
-        Source.ALIKE: new(alike, MOST_ALIKE),
-        Source.NEAR: new(near, MOST_NEAR),
-        Source.CONTEXT: first(context, MOST_IN_CONTEXT),
-        Source.VIEWED: first(_Scores(view_days.keys, 1 / (1 + view_days.figures)), MOST_VIEWED),
-        Source.POPULAR: for_all(shelf.popular if popular is None else popular, max(MOST_POPULAR, most_popular)),
-        Source.RISING: for_all(shelf.rising if rising is None else rising, MOST_RISING),
+        Source.OWN: first(known.own_keys, known.own.matrix[:, LIKED].astype(float), MOST_OWN),
+        Source.ALIKE: new(known.alike, MOST_ALIKE),
+        Source.NEAR: new(known.near, MOST_NEAR),
+        Source.CONTEXT: first(known.context.keys, known.context.figures, MOST_IN_CONTEXT),
+        Source.VIEWED: first(known.view_days.keys, 1 / (1 + known.view_days.figures), MOST_VIEWED),
+        **{source: for_all(*told) for source, told in offered.items()},
     }
-    every = np.concatenate(list(sources.values()))
-    keys, place = np.unique(every, return_inverse=True)
+    keys, place = np.unique(np.concatenate(list(sources.values())), return_inverse=True)
     source = np.zeros(len(keys), dtype=np.int64)
     np.bitwise_or.at(source, place, np.repeat([int(bit) for bit in sources], [len(of) for of in sources.values()]))
-    lying = asked.context[0] * products + asked.context[1]
-    out = ~np.isin(keys, lying)
-    keys, source = keys[out], source[out]
-    customer, product = np.divmod(keys, products)
-    columns = [
-        _rows_at(own_keys, own.matrix, keys),
-        shelf.traits[product],
-        customer_matrix(asked.baskets, own)[customer],
-        _of_categories(shelf, asked, customer, product),
-        alike.at(keys, otherwise=0.0)[:, None],
-        near.at(keys, otherwise=0.0)[:, None],
-        together.at(keys, otherwise=0.0)[:, None],
-        _in_cart(asked, context, keys, customer),
-        viewed.at(keys, otherwise=0.0)[:, None],
-        view_days.at(keys, otherwise=np.nan)[:, None],
+    is_out_of_cart = ~np.isin(keys, asked.context[0] * products + asked.context[1])
+    return keys[is_out_of_cart], source[is_out_of_cart]
+
+
+def _matrix(shelf: Shelf, asked: Asked, known: _Known, keys: Numbers) -> NDArray[np.float32]:
+    """Return what is known of candidates, by `CANDIDATE_FEATURES`."""
+    customer, product = np.divmod(keys, shelf.stride)
+    carts = np.bincount(asked.context[0], minlength=asked.count)[customer]
+    scores = [
+        known.alike.at(keys, otherwise=0.0),
+        known.near.at(keys, otherwise=0.0),
+        known.together.at(keys, otherwise=0.0),
+        np.where(carts > 0, known.context.at(keys, otherwise=0.0), np.nan),
+        carts,
+        known.viewed.at(keys, otherwise=0.0),
+        known.view_days.at(keys, otherwise=np.nan),
     ]
-    matrix = np.concatenate([np.asarray(column, dtype=np.float32) for column in columns], axis=1)
-    return Candidates(customer=customer, product=product, source=source, matrix=matrix)
+    parts = [
+        _rows_at(known.own_keys, known.own.matrix, keys),
+        shelf.traits[product],
+        customer_matrix(asked.baskets, known.own)[customer],
+        _of_categories(shelf, asked, customer, product),
+        np.stack(scores, axis=1),
+    ]
+    return np.concatenate([np.asarray(part, dtype=np.float32) for part in parts], axis=1)
 
 
-def _scores(
-    shelf: Shelf, asked: Asked, customer: Numbers, product: Numbers, liked: NDArray[np.float32], products: int
-) -> tuple[_Scores, _Scores, _Scores, _Scores]:
-    """Return by customer and product what those alike, and products near, say of it."""
-    known = asked.alike.number != NOBODY
-    rows, sizes = slices(shelf.references.start, asked.alike.number[known])
+def _liked_by_those_alike(shelf: Shelf, alike: Nearest) -> _Scores:
+    """Return by customer and product the mean weight that customers alike give it, by likeness."""
+    known = alike.number != NOBODY
+    rows, sizes = slices(shelf.references.start, alike.number[known])
     owner = np.repeat(np.nonzero(known)[0], sizes)
-    weight = np.repeat(asked.alike.likeness[known], sizes) * shelf.references.weight[rows]
-    whole = asked.alike.likeness.sum(axis=1, dtype=np.float64)
-    alike = _summed(owner * products + shelf.references.product[rows], weight / whole[owner])
-    order = np.lexsort((product, -liked, customer))
-    looked = np.sort(order[_places(customer[order]) < _MOST_LOOKED_FROM])
-    totals = np.bincount(customer[looked], liked[looked], minlength=asked.count)
-    shares = liked[looked] / totals[customer[looked]]
-    near = _neighbours(shelf.same_customers, customer[looked], product[looked], shares, products)
-    last = asked.baskets.places_from_last[asked.baskets.basket] == 0
-    lately, of_last = asked.baskets.customer[asked.baskets.basket[last]], asked.baskets.product[last].astype(np.int64)
-    together = _neighbours(shelf.together, lately, of_last, _equal(lately, asked.count), products)
-    inside, lying = asked.context
-    context = _neighbours(shelf.together, inside, lying, _equal(inside, asked.count), products)
-    return alike, near, together, context
+    weight = np.repeat(alike.likeness[known], sizes) * shelf.references.weight[rows]
+    whole = alike.likeness.sum(axis=1, dtype=np.float64)
+    return _summed(owner * shelf.stride + shelf.references.product[rows], weight / whole[owner])
+
+
+def _looked_from(own: Pairs, customers: int) -> tuple[Numbers, Floats]:
+    """Return the rows of what each customer likes most, and their shares of the customer's liking."""
+    liked = own.matrix[:, LIKED]
+    order = np.lexsort((own.product, -liked, own.customer))
+    looked = np.sort(order[places(own.customer[order]) < _MOST_LOOKED_FROM])
+    totals = np.bincount(own.customer[looked], liked[looked], minlength=customers)
+    return looked, liked[looked] / totals[own.customer[looked]]
 
 
 def _neighbours(nearest: Nearest, customer: Numbers, product: Numbers, share: Floats, products: int) -> _Scores:
@@ -250,13 +308,7 @@ def _first(keys: Numbers, figures: Floats, most: int, products: int) -> Numbers:
     """Return each customer's keys with the greatest figures, equal ones in the order of products."""
     customer = keys // products
     order = np.lexsort((keys, -figures, customer))
-    return keys[order[_places(customer[order]) < most]]
-
-
-def _places(customer: Numbers) -> Numbers:
-    """Return the place of every row among its customer's, rows in the order of customers."""
-    found: Numbers = np.arange(len(customer)) - np.searchsorted(customer, customer)
-    return found
+    return keys[order[places(customer[order]) < most]]
 
 
 def _rows_at(own_keys: Numbers, matrix: NDArray[np.float32], keys: Numbers) -> NDArray[np.float32]:
@@ -265,8 +317,8 @@ def _rows_at(own_keys: Numbers, matrix: NDArray[np.float32], keys: Numbers) -> N
     unknown[_ZERO_WHERE_NEW] = 0
     if not len(own_keys):
         return np.tile(unknown, (len(keys), 1))
-    place = np.minimum(np.searchsorted(own_keys, keys), len(own_keys) - 1)
-    return np.where((own_keys[place] == keys)[:, None], matrix[place], unknown)
+    place, is_there = look_up(own_keys, keys)
+    return np.where(is_there[:, None], matrix[place], unknown)
 
 
 def _of_categories(shelf: Shelf, asked: Asked, customer: Numbers, product: Numbers) -> NDArray[np.float32]:
@@ -277,19 +329,3 @@ def _of_categories(shelf: Shelf, asked: Asked, customer: Numbers, product: Numbe
     found = _rows_at(own.customer * categories + own.product, own.matrix, keys)[:, _CATEGORY_PLACES]
     found[of == NOBODY] = np.nan
     return found
-
-
-def _views(asked: Asked, products: int) -> tuple[_Scores, _Scores]:
-    """Return how often and how long ago customers looked at products."""
-    keys = asked.viewed[0] * products + asked.viewed[1]
-    counts = _summed(keys, np.ones(len(keys)))
-    order = np.lexsort((asked.viewed_days, keys))
-    start = np.flatnonzero(np.diff(keys[order], prepend=-1))
-    return counts, _Scores(keys[order][start], asked.viewed_days[order][start])
-
-
-def _in_cart(asked: Asked, context: _Scores, keys: Numbers, customer: Numbers) -> Floats:
-    """Return how near products are to those in the cart, and how many are in it."""
-    count = np.bincount(asked.context[0], minlength=asked.count)[customer]
-    score = np.where(count > 0, context.at(keys, otherwise=0.0), np.nan)
-    return np.stack([score, count], axis=1)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from facts.baskets import Baskets
+from features.recommending.grouped import places, slices
 
 NOBODY = -1  # in a list of numbers: none
 _SHRINKAGE = 5.0  # baskets or customers, added to each count under the root
@@ -55,7 +56,7 @@ def best_of_rows(scores: sparse.csr_array, count: int) -> Nearest:
     rows = np.repeat(np.arange(scores.shape[0]), np.diff(scores.indptr))
     short = np.flatnonzero(scores.data >= _least_of_rows(scores, count)[rows])
     order = short[np.lexsort((scores.indices[short], -scores.data[short], rows[short]))]
-    place = np.arange(len(order)) - np.searchsorted(rows[order], rows[order])
+    place = places(rows[order])
     kept, place = order[place < count], place[place < count]
     number = np.full((scores.shape[0], count), NOBODY, dtype=np.int32)
     likeness = np.zeros((scores.shape[0], count), dtype=np.float32)
@@ -150,11 +151,3 @@ def nearest_customers(
         block.data[own_place[rows] == block.indices] = 0
         found.append(best_of_rows(block, count))
     return _joined(found, count)
-
-
-def slices(start: NDArray[np.int64], of: NDArray[np.integer]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return the row numbers of some groups one after another, and how many each has; `start` is (groups + 1,)."""
-    counts = np.asarray(start[of + 1] - start[of], dtype=np.int64)
-    ends = np.cumsum(counts)
-    rows = np.arange(int(ends[-1]) if len(ends) else 0) + np.repeat(start[of] - (ends - counts), counts)
-    return rows, counts

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from datetime import datetime
@@ -20,11 +21,12 @@ from facts.baskets import Baskets, read_baskets, unnamed
 from facts.contracts import INSTANT
 from facts.errors import DamagedFile, NotYet
 from facts.home import Home
-from facts.lake import Lake, replace_file, short_hash
+from facts.lake import Lake, replace_file
 from facts.products import latest_products
 from features.recommending.catalog import GROUPINGS, Catalog, Grouping
+from features.recommending.grouped import slices
 from features.recommending.ids import Texts
-from features.recommending.nearest import Likes, Nearest, slices
+from features.recommending.nearest import Likes, Nearest
 from features.recommending.pairs import trait
 from features.recommending.replenishment import Rhythms, learn_rhythms
 from features.recommending.shelf import Shelf, build_shelf
@@ -136,17 +138,15 @@ def write_night(home: Home, night: ShopNight) -> None:
     arrays, groupings = _arrays_of(night)
     told = {"format": FORMAT, "cutoff": night.cutoff.isoformat(), "groupings": groupings}
     told["sizes"] = {name: [str(array.dtype), list(array.shape)] for name, array in arrays.items()}
-    name = f"{night.cutoff:%Y%m%dT%H%M%S}-{short_hash(told)}"
-    place, partial = home.shelf / name, home.shelf / f".{name}.partial"
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
+    home.shelf.mkdir(parents=True, exist_ok=True)
+    place = Path(tempfile.mkdtemp(dir=home.shelf, prefix=f"{night.cutoff:%Y%m%dT%H%M%S}-"))
+    place.chmod(0o755)
     for file, array in arrays.items():
-        np.save(partial / f"{file}.npy", array, allow_pickle=False)
-    shutil.rmtree(place, ignore_errors=True)
-    partial.replace(place)
-    replace_file(home.shelf / _POINTER, json.dumps({**told, "folder": name}))
-    for other in home.shelf.iterdir():
-        if other.is_dir() and other.name != name:
+        np.save(place / f"{file}.npy", array, allow_pickle=False)
+    before = _folder_in_use(home)
+    replace_file(home.shelf / _POINTER, json.dumps({**told, "folder": place.name}))
+    for other in home.shelf.iterdir():  # the one before may be opened at this moment
+        if other.is_dir() and other.name not in {place.name, before}:
             shutil.rmtree(other, ignore_errors=True)
 
 
@@ -171,6 +171,13 @@ def read_night(home: Home) -> ShopNight:
         return _night_of(told, arrays)
     except (KeyError, TypeError, ValueError) as error:
         raise DamagedFile(pointer, str(error), advice=ADVICE) from error
+
+
+def _folder_in_use(home: Home) -> str | None:
+    try:
+        return str(json.loads((home.shelf / _POINTER).read_text(encoding="utf-8"))["folder"])
+    except (OSError, ValueError, KeyError):
+        return None
 
 
 def drop_night(home: Home) -> None:

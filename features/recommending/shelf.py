@@ -59,6 +59,11 @@ class Shelf:
         return len(self.category)
 
     @property
+    def stride(self) -> int:
+        """Return by what a customer's number is multiplied in keys of customer and product."""
+        return max(self.product_count, 1)
+
+    @property
     def category_count(self) -> int:
         """Return how many categories there are."""
         return len(self.category_traits)

@@ -18,7 +18,7 @@ from facts.lake import Lake
 from features.build import build_snapshots
 from features.materialize import materialize
 from features.recommending.feed import take_feed
-from features.recommending.night import drop_night
+from features.recommending.night import drop_night, read_night, write_night
 from features.store import apply_definitions
 from tests.builders import at
 from tests.market import DAYS, GONE, ODD, ONCE
@@ -188,6 +188,17 @@ def test_what_is_out_of_stock_is_offered_no_longer(stall: Home, serve: Serve, tm
         assert not {given["product_id"] for given in near} & set(usual[:5])
 
 
+def test_a_night_that_cannot_be_read_is_not_taken(stall: Home, serve: Serve, tmp_path, monkeypatch):
+    monkeypatch.setattr("serving.recommend.LOOK_AGAIN_SECONDS", 0.0)
+    home = Home(shutil.copytree(stall.folder, tmp_path / "home"))
+    with serve(home) as client:
+        before = products(ask(client, customer_id="c0"))
+        (home.shelf / "current.json").write_text("{")
+        assert products(ask(client, customer_id="c0")) == before
+        write_night(home, read_night(stall))
+        assert products(ask(client, customer_id="c0", kind="discover"))
+
+
 def test_without_a_champion_or_a_night_the_command_is_named(stall: Home, serve: Serve, tmp_path):
     home = Home(shutil.copytree(stall.folder, tmp_path / "home"))
     drop_night(home)
@@ -201,8 +212,12 @@ def test_without_a_champion_or_a_night_the_command_is_named(stall: Home, serve: 
 
 def test_the_page_describes_the_answers(client):
     page = client.get("/docs.json").json()
-    for told in ({"customer_id": "c0"}, {"customer_id": "nobody", "count": 2}, {"customer_id": "c0", "count": 0}):
-        described(page, client.post("/v1/recommend", content=json.dumps(told)))
+    for told, status in (({"customer_id": "c0"}, 200), ({"customer_id": "nobody"}, 200), ({"customer_id": ""}, 400)):
+        answer = client.post("/v1/recommend", content=json.dumps(told))
+        assert answer.status_code == status
+        assert described(page, answer) is not None
     near = page["paths"]["/v1/products/{product_id}/similar"]["get"]
-    for path in ("dairy-1/similar", "no such/similar", "dairy-1/similar?count=x"):
-        described_as(page, client.get(f"/v1/products/{path}"), near)
+    for path, status in (("dairy-1/similar", 200), ("no such/similar", 404), ("dairy-1/similar?count=x", 400)):
+        answer = client.get(f"/v1/products/{path}")
+        assert answer.status_code == status
+        assert described_as(page, answer, near) is not None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -80,9 +80,7 @@ class RankingEvaluation:
         return f"{GATED_BY} ahead of {ahead}"
 
 
-def evaluate(
-    night: Night, ranker: Ranker, *, champion: Ranker | None, seed: int, obstacles: Sequence[str] = ()
-) -> RankingEvaluation:
+def evaluate(night: Night, ranker: Ranker, *, champion: Ranker | None, seed: int) -> RankingEvaluation:
     """Measure a ranking on a night's questions beside popularity, personal frequency and the champion."""
     count = max(LENGTHS)
     found = Found.of(night, most=MOST_ASKED)
@@ -118,7 +116,7 @@ def evaluate(
         metrics=metrics,
         ahead=ahead,
         side_effects={name: _side_effects(ranked, past, buyers) for name, ranked in lists.items()},
-        failed=(*_failed(ahead), *obstacles),
+        failed=tuple(_failed(ahead)),
     )
 
 

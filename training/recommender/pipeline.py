@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime
 from importlib.metadata import version as package_version
-from textwrap import shorten
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,10 +17,12 @@ from facts.home import Home
 from facts.lake import Lake, short_hash
 from features.recommending.candidates import CANDIDATE_FEATURES, candidate_hash, find_candidates
 from scoring.ranker import FORMAT, RECOMMENDER, REGISTERED_NAME, Again, Ranker, read_ranker, write_ranker
-from scoring.registry import UnusableChampion, champion_version, logged_folder, read_recommender
+from scoring.registry import UnusableChampion, logged_folder, read_recommender
+from scoring.trees import gain_shares
 from training import tracking
 from training.means import core_count
 from training.metrics import Estimate
+from training.parity import obstacle_between
 from training.recommender.card import ranking_card
 from training.recommender.evaluation import GATED_BY, MODEL, RankingEvaluation, evaluate
 from training.recommender.fitting import fit_ranker
@@ -29,26 +30,15 @@ from training.recommender.nights import LEAST_QUESTIONS, NightPlan, plan_nights,
 from training.recommender.questions import Night, RankingRows, ranking_rows
 from training.recommender.replenishing import Replenished, measure_replenishment
 from training.recommender.search import FoundRanking, search
-from training.reign import BY_GATE, crown, who
+from training.registering import Trained, Verdict, register, standing
 from training.trials import Budget
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
 
 DESCRIPTION = "What a customer will most likely buy next, as a ranking of candidates"
-_LONGEST_REASON = 500
-_TOLERANCE = 1e-6
+_COMPARED = 20  # customers of whose candidates what was logged must say the same
 _TABLES = ("orders", "order_lines", "products", "events")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TrainedRanking:
-    """A registered version of the recommender and what was measured of it (`report.json` of its run)."""
-
-    version: str
-    is_champion: bool
-    was_trained: bool
-    report: Mapping[str, Any]
 
 
 def train_recommender(
@@ -59,58 +49,91 @@ def train_recommender(
     on_step: Callable[[str], None] = lambda _step: None,
     is_forced: bool = False,
     asked_by: str = "",
-) -> TrainedRanking:
+) -> Trained:
     """Train the recommender and register the version; the alias `champion` follows only if the gate is passed.
 
-    The same data, budget and seed are not registered twice unless forced: the version stands.
+    The same data, budget and seed are not registered twice unless forced: the version stands, of two that are trained
+    at once the first. A search that its time ended goes on, to another version.
 
     Raises
     ------
     GateFailed
         There is too little to learn from or to be tested on; nothing was written.
     """
-    import mlflow
-
     lake = Lake(home.lake)
-    shop, plan = lake.shop(), plan_nights(lake.shop())
-    key = _key(lake, plan, budget, seed)
-    if home.has_tracking and not is_forced:
+    nights = plan_nights(lake.shop())
+    plan = _Plan(nights=nights, budget=budget, seed=seed, key=_key(lake, nights, budget, seed))
+    if home.has_tracking:
         with tracking.tracked(home) as client:
             tracking.require_unmoved(client, home, REGISTERED_NAME)
-            stands = tracking.version_of_key(client, REGISTERED_NAME, key)
-            if stands is not None:
-                report = tracking.read_report(client, stands)
-                is_champion = champion_version(home, RECOMMENDER) == str(stands.version)
-                return TrainedRanking(
-                    version=str(stands.version), is_champion=is_champion, was_trained=False, report=report
-                )
-    past = _read(lake, plan, seed, on_step)
-    test = past.test
-    title = tracking.run_name(shop.name, plan.wait.days, at=datetime.now().astimezone())
+            stands = None if is_forced else _standing(home, client, key=plan.key, trials=budget.trials)
+        if stands is not None:
+            return stands
+    past = _read(lake, plan, on_step)
+    return _train_anew(home, plan, past, on_step=on_step, is_forced=is_forced, asked_by=asked_by)
+
+
+def _standing(home: Home, client: MlflowClient, *, key: str, trials: int) -> Trained | None:
+    return standing(
+        home, client, RECOMMENDER, key=key, trials=trials, read=lambda version: read_recommender(home, version)
+    )
+
+
+def _train_anew(
+    home: Home, plan: _Plan, past: _Past, *, on_step: Callable[[str], None], is_forced: bool, asked_by: str
+) -> Trained:
+    import mlflow
+
+    key, seed, shop = plan.key, plan.seed, Lake(home.lake).shop().name
+    title = tracking.run_name(shop, plan.nights.wait.days, at=datetime.now().astimezone())
     with tracking.tracked(home) as client:
         experiment = tracking.experiment_id(client, home, REGISTERED_NAME, description=DESCRIPTION)
         tracking.close_abandoned_runs(client, experiment, key)
-        tags = {tracking.KEY_TAG: key, "task": RECOMMENDER, "shop": shop.name}
+        tags = tracking.run_tags(key=key, task=RECOMMENDER, shop=shop)
         with mlflow.start_run(experiment_id=experiment, run_name=title, tags=tags) as run:
-            again = Again(**asdict(past.replenished.replenishment))
-            found, rows, ranker = _learn(home, past.train, again, budget=budget, seed=seed, key=key, on_step=on_step)
-            on_step("MLflow")
-            example = find_candidates(test.shelf, test.ask(np.arange(min(test.count, 20)))).matrix
-            uri = tracking.log_files(
-                lambda folder: write_ranker(ranker, folder),
-                name=REGISTERED_NAME,
-                pyfunc="ranker_pyfunc.py",
-                rows=pd.DataFrame(example[:3], columns=list(CANDIDATE_FEATURES)),
-                answer=lambda matrix: pd.DataFrame({"score": ranker.score(matrix)}),
-            )
+            found, rows, ranker = _learn(home, plan, past, on_step)
             on_step("test night")
-            obstacle = _obstacle(home, uri, ranker, example)
-            evaluation = evaluate(test, ranker, champion=_champion(home), seed=seed, obstacles=obstacle)
-            report = _report(shop.name, plan, found, rows, ranker, evaluation, past.replenished, seed=seed)
-            _log(report, found, evaluation)
-            tracking.log_trials(client, experiment, run.info.run_id, found.trials, metric=GATED_BY, key=key)
-            version = _register(client, uri, report, evaluation, ranker, key=key, asked_by=asked_by)
-    return TrainedRanking(version=version, is_champion=evaluation.is_champion, was_trained=True, report=report)
+            evaluation = evaluate(past.test, ranker, champion=_champion(home), seed=seed)
+            on_step("MLflow")
+            with tracking.alone_in(home.folder):
+                trials = len(found.trials)
+                if not is_forced and (stands := _standing(home, client, key=key, trials=trials)):
+                    mlflow.set_tag("verdict", f"not registered: version {stands.version} is the same, and came first")
+                    return stands
+                uri, obstacles = _log_model(home, ranker, past.test)
+                evaluation = replace(evaluation, failed=(*evaluation.failed, *obstacles))
+                report = _report(shop, plan, past, found, rows, ranker, evaluation)
+                _log(report, found, evaluation)
+                tracking.log_trials(client, experiment, run.info.run_id, found.trials, metric=GATED_BY, key=key)
+                verdict = Verdict(
+                    is_champion=evaluation.is_champion,
+                    said=evaluation.reason,
+                    reason=evaluation.reason,
+                    card=ranking_card(report),
+                )
+                version = register(
+                    client,
+                    uri,
+                    RECOMMENDER,
+                    verdict,
+                    key=key,
+                    asked_by=asked_by,
+                    feature_hash=ranker.feature_hash,
+                    horizon_days=plan.nights.wait.days,
+                )
+    return Trained(
+        task=RECOMMENDER, version=version, is_champion=evaluation.is_champion, was_trained=True, report=report
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Plan:
+    """What a training is made of, and its one short hash over its data (`key`)."""
+
+    nights: NightPlan
+    budget: Budget
+    seed: int
+    key: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,48 +145,44 @@ class _Past:
     replenished: Replenished
 
 
-def _read(lake: Lake, plan: NightPlan, seed: int, on_step: Callable[[str], None]) -> _Past:
-    def read(cutoff: datetime) -> tuple[Night, RankingRows | None]:
-        night = read_night_questions(lake, cutoff, plan.wait)
-        return night, None if cutoff == plan.test else ranking_rows(night)
+def _read(lake: Lake, plan: _Plan, on_step: Callable[[str], None]) -> _Past:
+    wait, cutoffs = plan.nights.wait, plan.nights.cutoffs
 
-    on_step(f"{len(plan.cutoffs)} nights")
+    def read(cutoff: datetime) -> tuple[Night, RankingRows | None]:
+        night = read_night_questions(lake, cutoff, wait)
+        return night, None if cutoff == plan.nights.test else ranking_rows(night)
+
+    on_step(f"{len(cutoffs)} nights")
     with ThreadPoolExecutor(max_workers=core_count()) as threads:  # sorting and counting do not hold Python
-        coming = threads.submit(measure_replenishment, lake, lake.shop(), seed=seed)
-        nights = list(threads.map(read, plan.cutoffs))
+        coming = threads.submit(measure_replenishment, lake, lake.shop(), seed=plan.seed)
+        nights = list(threads.map(read, cutoffs))
         replenished = coming.result()
     train, test = [(night, rows) for night, rows in nights if rows is not None], nights[-1][0]
     asked = sum(len(np.unique(rows.group)) for _, rows in train)
     for where, count in (("the nights that are learned from", asked), ("the test night", test.count)):
         if count < LEAST_QUESTIONS:
-            gate = f"customers who bought products again within {plan.wait.days} days of {where}"
+            gate = f"customers who bought products again within {wait.days} days of {where}"
             raise GateFailed(gate, needed=str(LEAST_QUESTIONS), found=str(count))
     return _Past(train=train, test=test, replenished=replenished)
 
 
 def _learn(
-    home: Home,
-    train: list[tuple[Night, RankingRows]],
-    again: Again,
-    *,
-    budget: Budget,
-    seed: int,
-    key: str,
-    on_step: Callable[[str], None],
+    home: Home, plan: _Plan, past: _Past, on_step: Callable[[str], None]
 ) -> tuple[FoundRanking, RankingRows, Ranker]:
+    train, again = past.train, Again(**asdict(past.replenished.replenishment))
     every = RankingRows.joined([rows for _, rows in train])
     earlier = [rows for _, rows in train[:-1]] or [train[0][1]]
     found = search(
         RankingRows.joined(earlier),
         train[-1][0],
-        budget=budget if len(train) > 1 else Budget(trials=0),
-        seed=seed,
+        budget=plan.budget if len(train) > 1 else Budget(trials=0),
+        seed=plan.seed,
         journal=home.search / f"{RECOMMENDER}.journal",
-        study_name=f"{RECOMMENDER}-{key}",
-        on_trial=lambda done: on_step(f"search, trial {done} of {budget.trials}"),
+        study_name=f"{RECOMMENDER}-{plan.key}",
+        on_trial=lambda done: on_step(f"search, trial {done} of {plan.budget.trials}"),
     )
     on_step("fit")
-    return found, every, fit_ranker(every, found.params, seed=seed, again=again)
+    return found, every, fit_ranker(every, found.params, seed=plan.seed, again=again)
 
 
 def _champion(home: Home) -> Ranker | None:
@@ -175,48 +194,47 @@ def _champion(home: Home) -> Ranker | None:
     return champion if champion is not None and champion.feature_hash == candidate_hash() else None
 
 
-def _obstacle(home: Home, uri: str, ranker: Ranker, rows: np.ndarray[Any, Any]) -> list[str]:
-    """Return why the logged model is not the one that was measured; nothing where it is."""
+def _log_model(home: Home, ranker: Ranker, test: Night) -> tuple[str, list[str]]:
+    """Log a ranking, and return its address and why what was logged is not what was measured, where it is not."""
     import mlflow
 
-    expected = ranker.score(rows)
-    try:
-        stored = read_ranker(logged_folder(home, uri.removeprefix("models:/"), label=REGISTERED_NAME))
-        frame = pd.DataFrame(rows, columns=list(CANDIDATE_FEATURES))
-        told = {
-            "as it is served": stored.score(rows),
-            "as a pyfunc": mlflow.pyfunc.load_model(uri).predict(frame)["score"].to_numpy(),
-        }
-    except Exception as error:  # noqa: BLE001 - whatever keeps it from being read keeps it from being served
-        return [f"it cannot be read back from what MLflow stored: {(str(error).splitlines() or [''])[0]}"]
-    return [
-        f"read back {how} it scores otherwise than was measured"
-        for how, scores in told.items()
-        if not np.allclose(scores, expected, rtol=_TOLERANCE, atol=_TOLERANCE)
-    ]
+    rows = find_candidates(test.shelf, test.ask(np.arange(min(test.count, _COMPARED)))).matrix
+    frame = pd.DataFrame(rows, columns=list(ranker.features))
+    uri = tracking.log_files(
+        lambda folder: write_ranker(ranker, folder),
+        name=REGISTERED_NAME,
+        pyfunc="ranker_pyfunc.py",
+        rows=frame.head(3),
+        answer=lambda matrix: pd.DataFrame({"score": ranker.score(matrix)}),
+    )
+    folder = logged_folder(home, uri.removeprefix("models:/"), label=REGISTERED_NAME)
+    obstacle = obstacle_between(
+        pd.DataFrame({"score": ranker.score(rows)}),
+        {
+            "as it is served": lambda: pd.DataFrame({"score": read_ranker(folder).score(rows)}),
+            "as a pyfunc": lambda: mlflow.pyfunc.load_model(uri).predict(frame),
+        },
+    )
+    return uri, [obstacle] if obstacle else []
 
 
 def _report(
     shop: str,
-    plan: NightPlan,
+    plan: _Plan,
+    past: _Past,
     found: FoundRanking,
     rows: RankingRows,
     ranker: Ranker,
     evaluation: RankingEvaluation,
-    replenished: Replenished,
-    *,
-    seed: int,
 ) -> dict[str, Any]:
     def told(estimates: Mapping[str, Estimate]) -> dict[str, list[float]]:
         return {name: [of.value, of.low, of.high] for name, of in estimates.items()}
 
-    gains = ranker.booster.get_score(importance_type="total_gain")
-    whole = sum(float(gain) for gain in gains.values()) or 1.0
     return {
         "task": RECOMMENDER,
         "shop": shop,
-        "cutoffs": [cutoff.isoformat() for cutoff in plan.cutoffs],
-        "wait_days": plan.wait.days,
+        "cutoffs": [cutoff.isoformat() for cutoff in plan.nights.cutoffs],
+        "wait_days": plan.nights.wait.days,
         "questions": len(np.unique(rows.group)),
         "candidates": len(rows.group),
         "test_customers": evaluation.customers,
@@ -224,17 +242,17 @@ def _report(
         "search": found.ended_by,
         "params": dict(found.params),
         "validation": found.value,
-        "seed": seed,
+        "seed": plan.seed,
         "feature_hash": ranker.feature_hash,
         "metrics": {name: {part: told(of) for part, of in parts.items()} for name, parts in evaluation.metrics.items()},
         "ahead": {name: told(of) for name, of in evaluation.ahead.items()},
         "replenishment": {
-            "pairs": replenished.pairs,
-            "horizon_days": replenished.replenishment.horizon_days,
-            "metrics": told(replenished.measured),
+            "pairs": past.replenished.pairs,
+            "horizon_days": past.replenished.replenishment.horizon_days,
+            "metrics": told(past.replenished.measured),
         },
         "side_effects": {name: asdict(of) for name, of in evaluation.side_effects.items()},
-        "gain_shares": {name: float(gains.get(f"f{place}", 0.0)) / whole for place, name in enumerate(ranker.features)},
+        "gain_shares": gain_shares(ranker.booster, ranker.features),
         "is_champion": evaluation.is_champion,
         "reason": evaluation.reason,
     }
@@ -260,38 +278,6 @@ def _log(report: Mapping[str, Any], found: FoundRanking, evaluation: RankingEval
         {"features": list(CANDIDATE_FEATURES), "meaning": dict(CANDIDATE_FEATURES), "hash": report["feature_hash"]},
         "features.json",
     )
-
-
-def _register(
-    client: MlflowClient,
-    uri: str,
-    report: Mapping[str, Any],
-    evaluation: RankingEvaluation,
-    ranker: Ranker,
-    *,
-    key: str,
-    asked_by: str,
-) -> str:
-    import mlflow
-
-    now = datetime.now(UTC)
-    asked = ", ".join(part for part in (who(), asked_by) if part)
-    code = " ".join(part for part in ("Regulars", *tracking.code_version()) if part)
-    card = f"{ranking_card(report)}\nAsked by {asked}; decided {now:%Y-%m-%d %H:%M} UTC; made by {code}.\n"
-    mlflow.set_tags({"mlflow.note.content": card, "verdict": evaluation.reason})
-    tags = {
-        tracking.KEY_TAG: key,
-        "verdict": "champion" if evaluation.is_champion else "refused",
-        "verdict_reason": shorten(evaluation.reason, _LONGEST_REASON, placeholder=" ..."),
-        "asked_by": asked,
-        "decided_at": now.isoformat(timespec="seconds"),
-        "feature_hash": ranker.feature_hash,
-        "horizon_days": str(report["wait_days"]),
-    }
-    version = tracking.register(client, uri, REGISTERED_NAME, card=card, tags=tags)
-    if evaluation.is_champion:
-        crown(client, REGISTERED_NAME, version, by=BY_GATE, reason=evaluation.reason)
-    return version
 
 
 def _key(lake: Lake, plan: NightPlan, budget: Budget, seed: int) -> str:

@@ -11,6 +11,7 @@ from scipy import sparse
 
 from facts.baskets import Baskets
 from features.recommending.candidates import Asked, Candidates, find_candidates
+from features.recommending.grouped import places as places_in
 from features.recommending.nearest import Nearest
 from features.recommending.shelf import Shelf, build_shelf
 from scoring.ranker import Ranker
@@ -110,7 +111,7 @@ def ranking_rows(night: Night) -> RankingRows:
     products = wanted.shape[1]  # some of them were not known at the night
     for places, asked in night.questions(most=MOST_ASKED):
         customer, product = wanted[places].nonzero()
-        in_cart = (places[customer] % _WITH_CART == 0) & (_turns(customer) % 2 == 0)
+        in_cart = (places[customer] % _WITH_CART == 0) & (places_in(customer) % 2 == 0)
         in_cart &= product < night.shelf.product_count
         owner, lying = asked.context
         cart = (np.concatenate([owner, customer[in_cart]]), np.concatenate([lying, product[in_cart]]))
@@ -148,7 +149,7 @@ class Found:
 def _ranked(found: Candidates, score: NDArray[np.float64], customers: int, count: int) -> Numbers:
     order = np.lexsort((found.product, -score, found.customer))
     customer = found.customer[order]
-    place = _turns(customer)
+    place = places_in(customer)
     ranked = np.full((customers, count), NOBODY, dtype=np.int64)
     first = place < count
     ranked[customer[first], place[first]] = found.product[order][first]
@@ -158,9 +159,3 @@ def _ranked(found: Candidates, score: NDArray[np.float64], customers: int, count
 def last_baskets(baskets: Baskets) -> tuple[Baskets, Baskets]:
     """Split off the last basket of every customer who has more than one."""
     return baskets.split((baskets.places_from_last == 0) & (baskets.basket_counts[baskets.customer] > 1))
-
-
-def _turns(customer: NDArray[np.integer]) -> Numbers:
-    """Return the place of every row among its customer's, rows in the order of customers."""
-    found: Numbers = np.arange(len(customer)) - np.searchsorted(customer, customer)
-    return found

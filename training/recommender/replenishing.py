@@ -11,6 +11,7 @@ import pandas as pd
 
 from facts.baskets import Baskets, days_since_1970, read_baskets
 from facts.lake import Lake, Shop
+from features.recommending.grouped import look_up
 from features.recommending.pairs import Floats, purchases
 from features.recommending.replenishment import (
     Remaining,
@@ -105,5 +106,5 @@ def _days_to_next(known: Baskets, whole: Baskets, remaining: Remaining, cutoff: 
     asked = whose[remaining.customer] * items + remaining.item
     if not len(every):
         return np.full(len(asked), np.inf)
-    found = np.minimum(np.searchsorted(every, asked), len(every) - 1)
-    return np.where((every[found] == asked) & (whose[remaining.customer] >= 0), first[found], np.inf)
+    place, is_there = look_up(every, asked)
+    return np.where(is_there & (whose[remaining.customer] >= 0), first[place], np.inf)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from facts.home import Home
 from facts.lake import Lake
 from features.lake_events import read_events
+from features.live import LIVE_EVENTS
 from features.live_events import REACH, LiveEvent
 from features.recommending.asking import ASKING_EVENTS, ask, since_night
 from features.recommending.candidates import CANDIDATE_FEATURES, Source, find_candidates
@@ -21,6 +22,7 @@ from tests.market import CUSTOMERS, DAYS, GONE, ODD, ONCE
 
 EVERYONE = [*(f"c{number}" for number in range(CUSTOMERS)), ONCE, "nobody"]
 NOW = at(DAYS) + timedelta(hours=3)
+WORDS = sorted(LIVE_EVENTS)
 PLACE = {name: place for place, name in enumerate(CANDIDATE_FEATURES)}
 of_the_market = settings(deadline=None, max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
@@ -100,6 +102,27 @@ def test_an_order_counts_from_its_event_on_and_once(night):
         "m2", "Order Cancelled", NOW - timedelta(hours=1), NOW - timedelta(hours=1), {"order_id": "m1"}
     )
     assert count(new, cancelled) == (1, 0)
+
+
+@of_the_market
+@given(
+    told=st.lists(st.tuples(st.sampled_from(WORDS), st.sampled_from(["care-1", ODD]), st.integers(1, 4)), max_size=8)
+)
+def test_no_event_that_is_not_read_for_a_question_changes_it(night, told):
+    """What serving is given, all events of a customer, and what a file or a training reads lead to the same."""
+    every = [
+        LiveEvent(
+            f"m{n}",
+            word,
+            when,
+            when,
+            {"order_id": "o", "product_id": product, "products": [{"product_id": product, "price": 1}]},
+        )
+        for n, (word, product, hour) in enumerate(told)
+        for when in [at(DAYS) + timedelta(hours=hour / 2)]
+    ]
+    read = [event for event in every if event.event in ASKING_EVENTS]
+    assert repr(since_night(night, every, at=NOW)) == repr(since_night(night, read, at=NOW))
 
 
 def test_the_cart_is_what_was_put_into_it_since_the_last_order(night):
