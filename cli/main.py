@@ -6,17 +6,15 @@ import os
 import sys
 import warnings
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
-from zoneinfo import ZoneInfo
 
 import typer
 
 from cli.evaluate import app as evaluate_app
 from cli.features import app as features_app
 from cli.ingest import app as ingest_app
-from cli.options import Device, HorizonDays, Rows, Seed, Storage, Tasks, Timeout, Trials, Workers
+from cli.options import Device, HorizonDays, Rows, Seed, Storage, Tasks, Timeout, Trials, Workers, instant
 from cli.recommend import app as recommender_app
 from cli.watch import app as watch_app
 from facts.errors import RegularsError
@@ -38,13 +36,6 @@ app.add_typer(watch_app)
 
 EXIT_USER_ERROR = 2
 _UsageError = typer.BadParameter.__mro__[1]  # Typer names it nowhere else, and where it lies depends on its version
-
-
-class BadInstant(RegularsError):  # noqa: N818 - reads as the sentence it prints
-    """A text on the command line that is not an instant."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__(f"{text!r} is not an instant; write 2017-09-25 or 2017-09-25T04:00:00Z")
 
 
 Port = Annotated[int, typer.Option(min=0, max=65535, help="Where to listen.")]
@@ -218,7 +209,7 @@ def materialize(
     """Bring the last snapshot at or before an instant into the online store."""
     from cli import steps
 
-    steps.materialize(Home.from_environment(), as_of=_instant(as_of), with_named_views=named_views)
+    steps.materialize(Home.from_environment(), as_of=instant(as_of), with_named_views=named_views)
 
 
 @app.command()
@@ -233,7 +224,7 @@ def score(
     """Score every customer as of an instant: the same figures as the endpoint's."""
     from cli import steps
 
-    steps.score(Home.from_environment(), as_of=_instant(as_of), output=output, engine=engine)
+    steps.score(Home.from_environment(), as_of=instant(as_of), output=output, engine=engine)
 
 
 @app.command()
@@ -246,15 +237,16 @@ def recommend(
     diversity: Annotated[
         float, typer.Option(min=0, max=1, help="How much a product of a category that is in the list already loses.")
     ] = 0.0,
+    repeat_share: Annotated[
+        float, typer.Option(min=0, max=1, help="How much of a list may have been bought before, at most.")
+    ] = 1.0,
 ) -> None:
     """Recommend products to every customer as of an instant: the same lists as the endpoint's."""
     from cli import recommend as command
-    from scoring.recommend import kind_of
+    from scoring.recommend import Wish, kind_of
 
-    command.recommend(
-        Home.from_environment(), as_of=_instant(as_of), output=output, count=count, kind=kind_of(kind),
-        diversity=diversity,
-    )  # fmt: skip
+    wish = Wish(count=count, kind=kind_of(kind), diversity=diversity, repeat_share=repeat_share)
+    command.recommend(Home.from_environment(), as_of=instant(as_of), output=output, wish=wish)
 
 
 @app.command()
@@ -272,7 +264,7 @@ def serve(
         Home.from_environment(),
         port=port,
         host=host,
-        as_of=_instant(as_of),
+        as_of=instant(as_of),
         workers=workers,
         announce=_say_where,
     )
@@ -305,21 +297,6 @@ def status() -> None:
         _say_error(str(damage))
     if damages:
         raise typer.Exit(EXIT_USER_ERROR)
-
-
-def _instant(text: str | None) -> datetime | None:
-    """Return an aware instant; a date or time without an offset is on the shop's own clock."""
-    if text is None:
-        return None
-    try:
-        instant = datetime.fromisoformat(text)
-    except ValueError:
-        raise BadInstant(text) from None
-    if instant.tzinfo is None:
-        from facts.lake import Lake
-
-        instant = instant.replace(tzinfo=ZoneInfo(Lake(Home.from_environment().lake).shop().timezone))
-    return instant.astimezone(UTC)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cli import show
-from cli.options import Seed, Timeout, Trials, command
+from cli.options import AsOf, Seed, Timeout, Trials, command, instant
 from facts.errors import NotYet
 from facts.home import Home
 from facts.lake import Lake
 
 if TYPE_CHECKING:
-    from scoring.recommend import Kind
+    from scoring.recommend import Wish
     from training.registering import Trained
 
 _SHOWN = 3  # products of a customer
@@ -42,10 +42,27 @@ def feed_command(
     path: Annotated[Path, typer.Argument(help="A table with the columns id and availability: .csv, .tsv or .parquet.")],
 ) -> None:
     """Take the shop's product feed: only what it has in stock is recommended; it takes the place of the one before."""
-    from features.recommending.feed import take_feed
+    from facts.feed import take_feed
 
     count, offered = take_feed(Home.from_environment(), path)
     show.console.print(f"{count:,} products, {offered:,} of them may be offered", highlight=False)
+
+
+@app.command("categories")
+def categories_command(
+    *,
+    output: Annotated[Path, typer.Option(help="The file to write: .parquet or .csv.")],
+    as_of: AsOf = None,
+    count: Annotated[int, typer.Option(min=1, help="Categories of each customer, at most.")] = 20,
+) -> None:
+    """Write the product affinity map: which categories every customer leans to, and when each comes again."""
+    from scoring.recommend_batch import map_lake
+
+    home = Home.from_environment()
+    _write(
+        home, instant(as_of), output,
+        lambda night, **told: map_lake(Lake(home.lake), night, output, count=count, **told),
+    )  # fmt: skip
 
 
 def train(home: Home, *, trials: int, timeout_seconds: float, seed: int, is_forced: bool = False) -> Trained:
@@ -108,21 +125,27 @@ def show_some(home: Home, customers: Sequence[str]) -> None:
     show.table(f"Recommended as of {at:%Y-%m-%d %H:%M} UTC", ["customer", "product", "because"], rows)
 
 
-def recommend(home: Home, *, as_of: datetime | None, output: Path, count: int, kind: Kind, diversity: float) -> None:
+def recommend(home: Home, *, as_of: datetime | None, output: Path, wish: Wish) -> None:
     """Recommend products to every customer as of an instant, into a file."""
-    from features.recommending.feed import as_the_feed_has_it
-    from features.recommending.night import build_night
-    from features.snapshots import last_cutoff
-    from scoring.batch import require_output
-    from scoring.recommend import Wish
     from scoring.recommend_batch import recommend_lake
     from serving.champions import find_recommender
-    from serving.clock import Clock
 
-    require_output(output)
     ranker = find_recommender(home)
     if ranker is None:
         raise NotYet("champion of the recommender", advice="run `regulars recommender train` first")
+    _write(
+        home, as_of, output, lambda night, **told: recommend_lake(Lake(home.lake), night, ranker, output, wish, **told)
+    )
+
+
+def _write(home: Home, as_of: datetime | None, output: Path, write: Callable[..., int]) -> None:
+    """Write a file of what was known as of an instant; `write` takes the night, `as_of` and `on_chunk`."""
+    from features.recommending.night import as_the_feed_has_it, build_night
+    from features.snapshots import last_cutoff
+    from scoring.batch import require_output
+    from serving.clock import Clock
+
+    require_output(output)
     lake = Lake(home.lake)
     at = Clock.of(lake.shop(), as_of=as_of).now()
     with show.working("Recommend") as step:
@@ -130,8 +153,5 @@ def recommend(home: Home, *, as_of: datetime | None, output: Path, count: int, k
         night = build_night(lake, last_cutoff(lake, as_of=at))  # as `materialize` writes it
         if as_of is None:  # the feed is of now
             night = as_the_feed_has_it(home, night)
-        done = recommend_lake(
-            lake, night, ranker, output, Wish(count=count, kind=kind, diversity=diversity), as_of=at,
-            on_chunk=lambda so_far: step(f"{so_far:,} customers"),
-        )  # fmt: skip
+        done = write(night, as_of=at, on_chunk=lambda so_far: step(f"{so_far:,} customers"))
     show.console.print(f"{done:,} customers as of {at:%Y-%m-%d %H:%M} UTC -> {output}", highlight=False)

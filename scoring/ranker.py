@@ -6,7 +6,7 @@ Its files are those of every other model: UBJSON, ONNX, and `model.json` with th
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,31 +20,18 @@ from scoring.parts import Floats, Rows
 if TYPE_CHECKING:
     import xgboost
 
-FORMAT = "ranking 3"
+FORMAT = "ranking 4"
 RECOMMENDER = "recommender"
 REGISTERED_NAME = f"regulars-{RECOMMENDER}"
 _FEW = 1_000  # candidates of one request; of more, XGBoost has the cores
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Again:
-    """What the past says of what comes again: the fields of `features.recommending.replenishment.Replenishment`.
-
-    They stand here once more because MLflow carries this folder without the features.
-    """
-
-    horizon_days: float
-    shares: tuple[float, ...]
-    levels: tuple[tuple[float, ...], ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Ranker:
-    """A ranking of candidates by features, and what the past says of what comes again; `version` is the registry's."""
+    """A ranking of candidates by features; `version` is the registry's."""
 
     features: tuple[str, ...]
     feature_hash: str
-    again: Again
     version: str = ""
     booster: xgboost.Booster = field(repr=False, compare=False)
 
@@ -77,7 +64,7 @@ class Ranker:
 def write_ranker(ranker: Ranker, folder: Path) -> None:
     """Write the files of a ranking into a folder."""
     told: dict[str, Any] = {"format": FORMAT, "features": list(ranker.features), "feature_hash": ranker.feature_hash}
-    write_files(folder, {**told, "again": asdict(ranker.again)}, {BOOSTER_FILE: ranker.booster})
+    write_files(folder, told, {BOOSTER_FILE: ranker.booster})
 
 
 def read_ranker(folder: Path, *, version: str = "") -> Ranker:
@@ -92,12 +79,9 @@ def read_ranker(folder: Path, *, version: str = "") -> Ranker:
 
 
 def _ranker(told: Mapping[str, Any], booster: xgboost.Booster, *, version: str) -> Ranker:
-    again = told["again"]
-    levels = tuple(tuple(band) for band in again["levels"])
     return Ranker(
         features=tuple(told["features"]),
         feature_hash=told["feature_hash"],
-        again=Again(horizon_days=again["horizon_days"], shares=tuple(again["shares"]), levels=levels),
         version=version,
         booster=booster,
     )

@@ -17,11 +17,11 @@ from features.recommending.candidates import (
     Source,
     find_candidates,
 )
-from features.recommending.grouped import places
-from features.recommending.nearest import NOBODY, Nearest
+from features.recommending.nearest import Nearest
 from features.recommending.night import ShopNight
 from features.recommending.pairs import trait
-from features.recommending.replenishment import Replenishment, expect
+from features.recommending.replenishment import expect
+from scoring.list_order import OfCustomers, put_in_order
 from scoring.ranker import Ranker
 
 Kind = Literal["next_basket", "discover", "replenish"]
@@ -29,7 +29,6 @@ KINDS: tuple[Kind, ...] = ("next_basket", "discover", "replenish")
 Numbers = NDArray[np.int64]
 Floats = NDArray[np.float64]
 MOST_OFFERED = 200  # products that are offered to everyone who is not known well enough
-_REORDERED = 4  # times as many as asked for are looked at when a list is made more varied
 _PLACE = {name: place for place, name in enumerate(CANDIDATE_FEATURES)}
 DUE_WITHIN_DAYS = 3.0  # from now, until the usual gap is over
 
@@ -56,6 +55,8 @@ class Wish:
         Numbers of products that are not offered.
     diversity
         How much a product of a category that the list already has loses, in [0, 1]; 0 leaves the ranking as it is.
+    repeat_share
+        How much of the count may be products that the customer bought before, in [0, 1], at most.
     """
 
     count: int = 10
@@ -63,6 +64,7 @@ class Wish:
     filters: Mapping[str, Sequence[str]] = field(default_factory=dict)
     excluded: Numbers = field(default_factory=lambda: np.empty(0, dtype=np.int64))
     diversity: float = 0.0
+    repeat_share: float = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,7 +78,7 @@ class Due:
     interval
         (n, 3) in how many days a tenth, half and nine tenths of what comes within the horizon have come.
     probability
-        Whether it comes within the horizon at all.
+        Whether it comes within the horizon at all; missing, as the interval, where too little was seen to measure it.
     """
 
     products: int
@@ -138,17 +140,23 @@ def recommend(night: ShopNight, ranker: Ranker, asked: Asked, wish: Wish) -> Lis
         recent = trait(night.shelf.traits, "product_recent_basket_count")
         popular = catalog.best_of(chosen, recent, MOST_OFFERED)
     found = find_candidates(night.shelf, asked, popular=popular, is_allowed=is_allowed, most_popular=max(wish.count, 1))
-    due = _due(night, ranker, asked) if wish.kind == "replenish" else None
+    due = _due(night, asked) if wish.kind == "replenish" else None
     kept = np.flatnonzero(_is_of_kind(found, wish.kind, due))
     score = ranker.score(found.matrix[kept])
     unknown = asked.baskets.basket_counts[found.customer[kept]] == 0
     score = np.where(unknown, _by_context(found.matrix[kept]), score)
-    order = np.lexsort((found.product[kept], -score, found.customer[kept]))
-    place = places(found.customer[kept][order])
-    most = wish.count if wish.diversity == 0 else wish.count * _REORDERED
-    order = order[place < most]
-    if wish.diversity > 0 and len(order):
-        order = _varied(order, found.customer[kept], score, night.shelf.category[found.product[kept]], wish)
+    order = put_in_order(
+        OfCustomers(
+            customer=found.customer[kept],
+            product=found.product[kept],
+            score=score,
+            is_own=is_own(found.matrix[kept]),
+            category=night.shelf.category[found.product[kept]],
+        ),
+        count=wish.count,
+        diversity=wish.diversity,
+        repeat_share=wish.repeat_share,
+    )
     rows = kept[order]
     return Lists(
         customer=found.customer[rows],
@@ -158,6 +166,11 @@ def recommend(night: ShopNight, ranker: Ranker, asked: Asked, wish: Wish) -> Lis
         candidates=found,
         due=due and due.at(due.keys_of(found)[rows]),
     )
+
+
+def is_own(matrix: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Return of (rows, features) candidates whether their customers bought them before."""
+    return matrix[:, _PLACE["pair_count"]] > 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,14 +189,13 @@ def explain(night: ShopNight, asked: Asked, lists: Lists) -> list[Why]:
 def _is_of_kind(found: Candidates, kind: Kind, due: Due | None) -> NDArray[np.bool_]:
     if due is not None:
         return np.isin(due.keys_of(found), due.key)
-    is_own = found.matrix[:, _PLACE["pair_count"]] > 0
-    return ~is_own if kind == "discover" else np.ones(len(is_own), dtype=bool)
+    return ~is_own(found.matrix) if kind == "discover" else np.ones(len(found.product), dtype=bool)
 
 
-def _due(night: ShopNight, ranker: Ranker, asked: Asked) -> Due:
+def _due(night: ShopNight, asked: Asked) -> Due:
     """Return what is due: the usual gap of the customer and the product is over within three days."""
-    remaining, again = expect(asked.baskets, night.rhythms), ranker.again
-    past = Replenishment(horizon_days=again.horizon_days, shares=again.shares, levels=again.levels)
+    past = night.products_again
+    remaining = expect(asked.baskets, past.rhythms)
     is_due = remaining.due_days <= DUE_WITHIN_DAYS
     products = night.shelf.stride
     return Due(
@@ -192,7 +204,7 @@ def _due(night: ShopNight, ranker: Ranker, asked: Asked) -> Due:
         due_days=remaining.due_days[is_due],
         interval=past.interval(remaining)[is_due],
         probability=past.share(remaining)[is_due],
-        horizon_days=again.horizon_days,
+        horizon_days=past.horizon_days,
     )
 
 
@@ -201,27 +213,6 @@ def _by_context(matrix: NDArray[np.float32]) -> Floats:
     near = np.nan_to_num(matrix[:, _PLACE["context_score"]].astype(np.float64))
     popular = matrix[:, _PLACE["product_recent_basket_count"]].astype(np.float64)
     return near + popular / (1e6 + popular)
-
-
-def _varied(order: Numbers, customer: Numbers, score: Floats, category: NDArray[np.int32], wish: Wish) -> Numbers:
-    """Return the rows that stay, each list chosen greedily: a category that it has counts against a product.
-
-    References
-    ----------
-    Carbonell & Goldstein (1998), "The use of MMR, diversity-based reranking".
-    """
-    chosen: list[int] = []
-    starts = np.flatnonzero(np.diff(customer[order], prepend=-1))
-    for rows in np.split(order, starts[1:]):
-        held: dict[int, int] = {}
-        left, spread = rows.tolist(), float(np.ptp(score[rows])) or 1.0
-        for _ in range(min(wish.count, len(left))):
-            worth = [score[row] - wish.diversity * spread * held.get(int(category[row]), 0) for row in left]
-            best = left.pop(int(np.argmax(worth)))
-            if category[best] != NOBODY:
-                held[int(category[best])] = held.get(int(category[best]), 0) + 1
-            chosen.append(best)
-    return np.array(chosen, dtype=np.int64)
 
 
 def _why(night: ShopNight, asked: Asked, lists: Lists, place: int) -> Why:

@@ -7,8 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from serving.door import ROUTE, App, Message, Receive, Scope, Send
-from serving.products import MOST_NEAR, PRODUCTS_PATH
-from serving.recommend_schema import NearProductsResponse
+from serving.lookups import LOOKUPS, Lookup
 from serving.schema import WHOLE_BODY, Problem, ProblemResponse
 
 PAGE = "/docs.json"
@@ -31,10 +30,6 @@ EXAMPLES_OF_ROUTE: Mapping[str, Mapping[str, Problem]] = {
 _OF_POSTS = ("400", "503")
 _NEVER_SENT = ("InvalidArgument", "NotFound", "InternalServerError")  # BentoML's bodies
 _REFERENCE = "#/components/schemas/{model}"
-_NEAR = {
-    "similar": "Products that the same customers buy, nearest first",
-    "bought_together": "Products of the same baskets, nearest first",
-}
 _ID = "6f0f1f6c2b0f4c0f9d7f0d8b6a1e2c3d"
 
 
@@ -44,9 +39,10 @@ def document_refusals(page: Mapping[str, Any]) -> dict[str, Any]:
     schemas = {name: told for name, told in page["components"]["schemas"].items() if name not in _NEVER_SENT}
     schemas |= problem.pop("$defs") | {ProblemResponse.__name__: problem}
     paths = {route: _with_refusals(route, operations) for route, operations in page["paths"].items()}
-    near = NearProductsResponse.model_json_schema(ref_template=_REFERENCE)
-    schemas |= near.pop("$defs") | {NearProductsResponse.__name__: near}
-    paths |= {f"{PRODUCTS_PATH}/{{product_id}}/{how}": {"get": _near(how, said)} for how, said in _NEAR.items()}
+    for model in {lookup.response for lookup in LOOKUPS}:
+        told = model.model_json_schema(ref_template=_REFERENCE)
+        schemas |= told.pop("$defs", {}) | {model.__name__: told}
+    paths |= {lookup.path: {"get": _looked_up(lookup)} for lookup in LOOKUPS}
     return {**page, "components": {**page["components"], "schemas": schemas}, "paths": paths}
 
 
@@ -72,21 +68,17 @@ def _with_refusals(route: str, operations: Mapping[str, Any]) -> dict[str, Any]:
     return {**operations, "post": {**post, "responses": sent | refused | fault}}
 
 
-def _near(how: str, said: str) -> dict[str, Any]:
-    """Return what the page says of products near another: BentoML does not know the application that answers it."""
+def _looked_up(lookup: Lookup) -> dict[str, Any]:
+    """Return what the page says of a lookup: BentoML does not know the application that answers it."""
+    count = {"type": "integer", "minimum": 1, "maximum": lookup.most, "default": 10}
     asked = [
-        {"name": "product_id", "in": "path", "required": True, "schema": {"type": "string"}},
-        {
-            "name": "count",
-            "in": "query",
-            "required": False,
-            "schema": {"type": "integer", "minimum": 1, "maximum": MOST_NEAR, "default": 10},
-        },
+        {"name": lookup.id_name, "in": "path", "required": True, "schema": {"type": "string"}},
+        {"name": "count", "in": "query", "required": False, "schema": count},
     ]
-    schema = {"$ref": _REFERENCE.format(model=NearProductsResponse.__name__)}
-    answered = {"200": {"description": said, "content": {"application/json": {"schema": schema}}}}
-    refused = {status: _refusal(how, status) for status in REFUSALS}
-    return {"summary": how, "description": said, "parameters": asked, "responses": answered | refused}
+    schema = {"$ref": _REFERENCE.format(model=lookup.response.__name__)}
+    answered = {"200": {"description": lookup.said, "content": {"application/json": {"schema": schema}}}}
+    refused = {status: _refusal(lookup.path, status) for status in REFUSALS}
+    return {"summary": lookup.name, "description": lookup.said, "parameters": asked, "responses": answered | refused}
 
 
 def _refusal(route: str, status: str) -> dict[str, Any]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from threading import Lock
 from typing import TYPE_CHECKING
@@ -12,15 +13,18 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from facts.errors import NotYet, RegularsError
+from facts.feed import feed_stamp
 from facts.home import Home
 from features.live import REACH
 from features.recommending.asking import ask, numbers_of
-from features.recommending.feed import as_the_feed_has_it, feed_stamp
+from features.recommending.category_map import CategoryMap, map_categories
 from features.recommending.nearest import NOBODY, Nearest
-from features.recommending.night import ShopNight, night_stamp, read_night
+from features.recommending.night import ShopNight, as_the_feed_has_it, night_stamp, read_night
 from scoring.ranker import Ranker
-from scoring.recommend import Due, Kind, Wish, explain, recommend
+from scoring.recommend import Due, Floats, Kind, Wish, explain, recommend
 from serving.recommend_schema import (
+    CategoriesResponse,
+    CategoryLeaning,
     DueGiven,
     NearProduct,
     NearProductsResponse,
@@ -31,6 +35,7 @@ from serving.recommend_schema import (
 
 if TYPE_CHECKING:
     from facts.event_log import EventLog
+    from facts.event_log.records import Event
 
 LOOK_AGAIN_SECONDS = 1.0
 _log = logging.getLogger("bentoml.regulars")
@@ -74,7 +79,7 @@ class Recommendations:
             No night was written, or the recommender has no champion.
         """
         ranker, night = self._ready(at)
-        events = self._log.recent([request.customer_id], since=at - REACH, known_before=at)
+        events = self._events_of(request.customer_id, at)
         context = numbers_of(night.catalog, request.context_product_ids)
         unknown = [name for name, number in zip(request.context_product_ids, context, strict=True) if number == NOBODY]
         excluded = [number for number in numbers_of(night.catalog, request.exclude_product_ids) if number != NOBODY]
@@ -87,6 +92,7 @@ class Recommendations:
             filters=request.filters,
             excluded=np.array(sorted(set(excluded)), dtype=np.int64),
             diversity=request.diversity,
+            repeat_share=request.repeat_share,
         )
         lists = recommend(night, ranker, asked, wish)
         is_known = len(asked.baskets.customer) > 0
@@ -101,7 +107,7 @@ class Recommendations:
                     score=score,
                     reason=why.reason,
                     source=why.source,
-                    due=_due(lists.due, place, at=at) if lists.due is not None else None,
+                    due=_due_at(lists.due, place, at=at) if lists.due is not None else None,
                 )
                 for place, (product, score, why) in enumerate(
                     zip(lists.product.tolist(), lists.score.tolist(), explain(night, asked, lists), strict=True)
@@ -114,8 +120,8 @@ class Recommendations:
             request_id=request_id,
         )
 
-    def near(self, product_id: str, how: str, *, count: int, at: datetime, request_id: str) -> NearProductsResponse:
-        """Return what is bought by the same customers (`similar`), or in the same baskets (`bought_together`).
+    def similar(self, product_id: str, *, count: int, at: datetime, request_id: str) -> NearProductsResponse:
+        """Return what the same customers buy.
 
         Raises
         ------
@@ -123,22 +129,25 @@ class Recommendations:
             The shop is not known to have the product.
         """
         night = self._last_night(at)
-        number = night.catalog.product_ids.find(product_id)
-        if number is None:
-            raise UnknownProduct(product_id)
-        nearest: Nearest = night.shelf.same_customers if how == "similar" else night.shelf.together
-        found = zip(nearest.number[number].tolist(), nearest.likeness[number].tolist(), strict=True)
-        products = [
-            NearProduct.model_construct(
-                product_id=night.catalog.product_ids.text(other),
-                name=night.catalog.names.text(other) or None,
-                likeness=likeness,
-            )
-            for other, likeness in found
-            if other != NOBODY and night.catalog.is_offered[other]
-        ]
-        return NearProductsResponse.model_construct(
-            product_id=product_id, products=products[:count], products_as_of=night.cutoff, request_id=request_id
+        return _near(night, night.shelf.same_customers, product_id, count=count, request_id=request_id)
+
+    def bought_together(self, product_id: str, *, count: int, at: datetime, request_id: str) -> NearProductsResponse:
+        """Return what lies in the same baskets; raises as `similar`."""
+        night = self._last_night(at)
+        return _near(night, night.shelf.together, product_id, count=count, request_id=request_id)
+
+    def categories(self, customer_id: str, *, count: int, at: datetime, request_id: str) -> CategoriesResponse:
+        """Return the categories that a customer leans to; no model is asked."""
+        night = self._last_night(at)
+        asked = ask(night, [customer_id], self._events_of(customer_id, at), at=at)
+        leanings = _leanings(night, map_categories(night, asked, count=count), at=at)
+        return CategoriesResponse.model_construct(
+            customer_id=customer_id,
+            status="ok" if len(asked.baskets.customer) else "unknown_customer",
+            categories=leanings,
+            products_as_of=night.cutoff,
+            answered_at=at,
+            request_id=request_id,
         )
 
     def warm_up(self, at: datetime) -> None:
@@ -150,6 +159,9 @@ class Recommendations:
             self.answer(RecommendRequest(customer_id=_NOBODY), at=at, request_id="")
         except RegularsError:
             return  # a request will say so
+
+    def _events_of(self, customer_id: str, at: datetime) -> Mapping[str, Sequence[Event]]:
+        return self._log.recent([customer_id], since=at - REACH, known_before=at)
 
     def _ready(self, at: datetime) -> tuple[Ranker, ShopNight]:
         if self._ranker is None:
@@ -184,16 +196,71 @@ class Recommendations:
         return found
 
 
-def _due(due: Due, place: int, *, at: datetime) -> DueGiven:
-    earliest, expected, latest = (at + timedelta(days=days) for days in due.interval[place].tolist())
+def _near(night: ShopNight, nearest: Nearest, product_id: str, *, count: int, request_id: str) -> NearProductsResponse:
+    number = night.catalog.product_ids.find(product_id)
+    if number is None:
+        raise UnknownProduct(product_id)
+    found = zip(nearest.number[number].tolist(), nearest.likeness[number].tolist(), strict=True)
+    products = [
+        NearProduct.model_construct(
+            product_id=night.catalog.product_ids.text(other),
+            name=night.catalog.names.text(other) or None,
+            likeness=likeness,
+        )
+        for other, likeness in found
+        if other != NOBODY and night.catalog.is_offered[other]
+    ]
+    return NearProductsResponse.model_construct(
+        product_id=product_id, products=products[:count], products_as_of=night.cutoff, request_id=request_id
+    )
+
+
+def _leanings(night: ShopNight, found: CategoryMap, *, at: datetime) -> list[CategoryLeaning]:
+    names, near = night.category_names, night.affinities.together.number
+    horizon_days = night.categories_again.horizon_days
+    return [
+        CategoryLeaning.model_construct(
+            category=names.text(number),
+            probability=float(found.probability[row]),
+            affinity=_known(found.affinity[row]),
+            basket_count=int(found.basket_count[row]),
+            last_bought_at=_after(at, -found.recency_days[row]),
+            due=_due(
+                found.due_days[row], found.again_probability[row], found.interval[row], horizon_days=horizon_days, at=at
+            ),
+            bought_together=[names.text(other) for other in near[number].tolist() if other != NOBODY],
+        )
+        for row, number in enumerate(found.category.tolist())
+    ]
+
+
+def _due_at(due: Due, place: int, *, at: datetime) -> DueGiven | None:
+    days, probability, interval = due.due_days[place], due.probability[place], due.interval[place]
+    return _due(days, probability, interval, horizon_days=due.horizon_days, at=at)
+
+
+def _due(days: float, probability: float, interval: Floats, *, horizon_days: float, at: datetime) -> DueGiven | None:
+    """Return when something is expected; nothing where no gap of it is known."""
+    due_at = _after(at, days)
+    if due_at is None:
+        return None
+    earliest, expected, latest = (_after(at, day) for day in interval.tolist())
     return DueGiven.model_construct(
-        due_at=at + timedelta(days=float(due.due_days[place])),
-        probability=float(due.probability[place]),
-        horizon_days=due.horizon_days,
+        due_at=due_at,
+        horizon_days=horizon_days,
+        probability=_known(probability),
         earliest_at=earliest,
         expected_at=expected,
         latest_at=latest,
     )
+
+
+def _after(at: datetime, days: float) -> datetime | None:
+    return None if math.isnan(days) else at + timedelta(days=float(days))
+
+
+def _known(figure: float) -> float | None:
+    return None if math.isnan(figure) else float(figure)
 
 
 def _detail(request: RecommendRequest, found: int, *, is_known: bool) -> str | None:

@@ -60,17 +60,31 @@ class RecommendRequest(BaseModel):
         strict=False,
         description="How much a product of a category that the list has already loses; 0 leaves the ranking as it is",
     )
+    repeat_share: float = Field(
+        default=1.0,
+        ge=0.0,
+        le=1.0,
+        strict=False,
+        description="How much of the count may be products that the customer bought before, at most",
+    )
 
 
 class DueGiven(BaseModel):
-    """When a product that was bought before is expected again."""
+    """When what was bought before is expected again."""
 
     due_at: datetime = Field(description="When the usual gap is over, or was: the customer's own, drawn to everyone's")
-    probability: float = Field(description="That it is bought again within the horizon, from now", examples=[0.41])
     horizon_days: float = Field(description="How far it looks ahead, in days", examples=[60])
-    earliest_at: datetime = Field(description="Of what is bought within the horizon a tenth is bought before it")
-    expected_at: datetime = Field(description="Half of it is bought before it")
-    latest_at: datetime = Field(description="Nine tenths of it are bought before it")
+    probability: float | None = Field(
+        default=None,
+        description="That it is bought again within the horizon, from now; missing, as what follows, where the shop's "
+        "record is too short to have measured it",
+        examples=[0.41],
+    )
+    earliest_at: datetime | None = Field(
+        default=None, description="Of what is bought within the horizon a tenth is bought before it"
+    )
+    expected_at: datetime | None = Field(default=None, description="Half of it is bought before it")
+    latest_at: datetime | None = Field(default=None, description="Nine tenths of it are bought before it")
 
 
 class ProductGiven(BaseModel):
@@ -122,4 +136,31 @@ class NearProductsResponse(BaseModel):
     product_id: str
     products: list[NearProduct]
     products_as_of: datetime
+    request_id: str
+
+
+class CategoryLeaning(BaseModel):
+    """A category, and how a customer leans to it."""
+
+    category: str = Field(description="As the shop's products have it", examples=["FLUID MILK PRODUCTS"])
+    probability: float = Field(description="That the customer's next basket holds it", examples=[0.62])
+    affinity: float | None = Field(
+        default=None,
+        description="That over how likely a stranger's does; missing of what nobody bought in the last 30 days",
+        examples=[1.8],
+    )
+    basket_count: int = Field(description="Baskets of the customer that held it")
+    last_bought_at: datetime | None = Field(default=None, description="When the last one was; missing where none did")
+    due: DueGiven | None = Field(default=None, description="Of a category that was bought at least twice")
+    bought_together: list[str] = Field(description="Categories of the same baskets, nearest first")
+
+
+class CategoriesResponse(BaseModel):
+    """The categories that a customer leans to, the most probable of the next basket first."""
+
+    customer_id: str
+    status: RecommendStatus = Field(description="`unknown_customer`: no basket is known, so everyone's shares are told")
+    categories: list[CategoryLeaning]
+    products_as_of: datetime = Field(description="Up to when products and what was bought with them are known")
+    answered_at: datetime = Field(description="The instant that was answered for")
     request_id: str

@@ -28,9 +28,9 @@ from serving.decisions import Recorder, recorder_from_environment
 from serving.door import ROUTE, Door, refusal
 from serving.events import EVENTS_ROUTE, EventBatch, EventsResponse, received_now, take_in
 from serving.lifeline import end_with_supervisor
+from serving.lookups import APPLICATIONS
 from serving.online import NOBODY, OnlineFeatures, open_online
 from serving.openapi import Documented
-from serving.products import NEAR_PRODUCTS, PRODUCTS_PATH, near_products
 from serving.recommend import Recommendations
 from serving.recommend_schema import RECOMMEND_ROUTE, RecommendRequest, RecommendResponse
 from serving.respond import respond
@@ -80,7 +80,8 @@ class Regulars:
             _warm_up(model, currency=shop.currency)
         self._recommendations = Recommendations(home, self._events, find_recommender(home))
         self._recommendations.warm_up(self._clock.now())
-        NEAR_PRODUCTS.state.near = partial(near_products, self._recommendations, self._clock)
+        for application in APPLICATIONS.values():
+            application.state.recommendations, application.state.clock = self._recommendations, self._clock
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="events")
         self._recorder = recorder_from_environment(home)
         gc.collect()
@@ -184,6 +185,7 @@ def _warm_up(model: TaskModel, *, currency: str) -> None:
     explain(model, nothing, count=1, currency=currency)
 
 
-Regulars.mount_asgi_app(NEAR_PRODUCTS, path=PRODUCTS_PATH)  # type: ignore[attr-defined]  # as below
+for _path, _application in APPLICATIONS.items():
+    Regulars.mount_asgi_app(_application, path=_path)  # type: ignore[attr-defined]  # as below
 for _middleware in (Door, Documented):
     Regulars.add_asgi_middleware(_middleware)  # type: ignore[attr-defined]  # the decorator made it a service

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from collections.abc import Sequence
 from dataclasses import replace
 
 from facts.home import Home
@@ -68,9 +69,9 @@ def views() -> list[Event]:
     ]
 
 
-def bring_in(home: Home) -> Lake:
-    """Bring the market into a home's lake."""
-    made = delivery(rows_of(orders(), views(), products()))
+def bring_in(home: Home, *, told: Sequence[Product] | None = None) -> Lake:
+    """Bring the market into a home's lake; with what its shop tells of products, by default all."""
+    made = delivery(rows_of(orders(), views(), products() if told is None else list(told)))
     shop = replace(made.shop, observed_from=EPOCH, observed_until=at(DAYS), clock="standing")
     lake = Lake(home.lake)
     ingest(replace(made, shop=shop), lake)

@@ -18,7 +18,7 @@ from features.live_orders import CART_EVENTS, open_cart, placed_orders, product_
 from features.recommending.candidates import Asked
 from features.recommending.catalog import Catalog
 from features.recommending.nearest import NOBODY, Nearest
-from features.recommending.night import ShopNight
+from features.recommending.night import KnownShop
 
 VIEWED = "Product Viewed"
 ASKING_EVENTS = frozenset({VIEWED, ORDER_COMPLETED, ORDER_CANCELLED, *CART_EVENTS})
@@ -36,7 +36,7 @@ class Since:
 
 
 def ask(
-    night: ShopNight,
+    night: KnownShop,
     customer_ids: Sequence[str],
     events: Mapping[str, Iterable[AnyEvent]],
     *,
@@ -83,7 +83,7 @@ def ask(
     )
 
 
-def since_night(night: ShopNight, events: Iterable[AnyEvent], *, at: datetime) -> Since:
+def since_night(night: KnownShop, events: Iterable[AnyEvent], *, at: datetime) -> Since:
     """Read what the events that are known at an instant tell of their customer beside the night's baskets.
 
     An order counts if nobody told of it before the night, the cart is what was put into it since the last order.

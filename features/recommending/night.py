@@ -6,8 +6,8 @@ import json
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
-from datetime import datetime
+from dataclasses import dataclass, fields, replace
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -20,18 +20,20 @@ from numpy.typing import NDArray
 from facts.baskets import Baskets, read_baskets, unnamed
 from facts.contracts import INSTANT
 from facts.errors import DamagedFile, NotYet
+from facts.feed import offered_ids
 from facts.home import Home
 from facts.lake import Lake, replace_file
 from facts.products import latest_products
+from features.recommending.affinity import Affinities, learn_affinities
 from features.recommending.catalog import GROUPINGS, Catalog, Grouping
 from features.recommending.grouped import slices
 from features.recommending.ids import Texts
 from features.recommending.nearest import Likes, Nearest
 from features.recommending.pairs import trait
-from features.recommending.replenishment import Rhythms, learn_rhythms
-from features.recommending.shelf import Shelf, build_shelf
+from features.recommending.replenishment import Replenishment, Rhythms, horizon_at, learn_replenishment
+from features.recommending.shelf import Shelf, build_shelf, in_categories
 
-FORMAT = 2
+FORMAT = 3
 ADVICE = "run `regulars materialize`"
 _POINTER = "current.json"
 Arrays = dict[str, NDArray[Any]]
@@ -84,26 +86,56 @@ class Histories:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ShopNight:
-    """All that is known of a shop's products and of what its customers bought, as of a cutoff.
-
-    `rhythms` are of the products.
-    """
+class KnownShop:
+    """All that is known of a shop's products and of what its customers bought, as of a cutoff."""
 
     cutoff: datetime
     shelf: Shelf
-    rhythms: Rhythms
     catalog: Catalog
     histories: Histories
 
+    @property
+    def category_names(self) -> Texts:
+        """Return what the shop's categories are called, by number; nothing where it has none."""
+        grouping = self.catalog.groupings.get("category")
+        return Texts.of([]) if grouping is None else grouping.names
+
+    def in_categories(self, baskets: Baskets) -> Baskets:
+        """Return baskets of the shop's products as those of their categories."""
+        return in_categories(baskets, self.shelf.category, self.shelf.category_count)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShopNight(KnownShop):
+    """What is known of a shop, and what it leads one to expect: when things come again, and who leans to what."""
+
+    products_again: Replenishment
+    categories_again: Replenishment
+    affinities: Affinities
+
 
 def build_night(lake: Lake, cutoff: datetime) -> ShopNight:
-    """Build what was known at a cutoff."""
+    """Build what was known at a cutoff, and learn what it leads one to expect."""
+    known, baskets = read_known(lake, cutoff)
+    horizon = horizon_at(cutoff - lake.shop().observed_from)
+    names = [name.decode() for name in known.catalog.product_ids]
+    then = read_baskets(lake, cutoff - horizon, product_ids=names)
+    most = horizon / timedelta(days=1)
+    categories = known.in_categories(baskets)
+    return ShopNight(
+        **{part.name: getattr(known, part.name) for part in fields(known)},
+        products_again=learn_replenishment(then, baskets, horizon_days=most),
+        categories_again=learn_replenishment(known.in_categories(then), categories, horizon_days=most),
+        affinities=learn_affinities(categories),
+    )
+
+
+def read_known(lake: Lake, cutoff: datetime) -> tuple[KnownShop, Baskets]:
+    """Read what was known at a cutoff, and the baskets that it is made of."""
     products = read_products(lake, cutoff)
     baskets = read_baskets(lake, cutoff, product_ids=products["product_id"].tolist())
     groups = {name: products[name] for name in GROUPINGS if products[name].notna().any()}
-    category = pd.factorize(products["category"], sort=True)[0].astype(np.int32)
-    shelf, alike = build_shelf(baskets, category)
+    shelf, alike = build_shelf(baskets, category_numbers(products))
     popularity = trait(shelf.traits, "product_recent_basket_count")
     catalog = Catalog(
         product_ids=Texts.of(products["product_id"].tolist()),
@@ -111,8 +143,8 @@ def build_night(lake: Lake, cutoff: datetime) -> ShopNight:
         is_offered=products["is_offered"].to_numpy(dtype=bool),
         groupings={name: Grouping.of(names, popularity) for name, names in groups.items()},
     )
-    histories = Histories.of(baskets, alike)
-    return ShopNight(cutoff=cutoff, shelf=shelf, rhythms=learn_rhythms(baskets), catalog=catalog, histories=histories)
+    known = KnownShop(cutoff=cutoff, shelf=shelf, catalog=catalog, histories=Histories.of(baskets, alike))
+    return known, baskets
 
 
 def read_products(lake: Lake, cutoff: datetime) -> pd.DataFrame:
@@ -133,10 +165,16 @@ def read_products(lake: Lake, cutoff: datetime) -> pd.DataFrame:
     return frame.sort_values("product_id", ignore_index=True)
 
 
+def category_numbers(products: pd.DataFrame) -> NDArray[np.int32]:
+    """Return (products,) the numbers of their categories, in the order of the names; `NOBODY` where none is known."""
+    return pd.factorize(products["category"], sort=True)[0].astype(np.int32)
+
+
 def write_night(home: Home, night: ShopNight) -> None:
     """Put a night in the place of the one before; who reads that one goes on reading it."""
     arrays, groupings = _arrays_of(night)
     told = {"format": FORMAT, "cutoff": night.cutoff.isoformat(), "groupings": groupings}
+    told["horizon_days"] = night.products_again.horizon_days
     told["sizes"] = {name: [str(array.dtype), list(array.shape)] for name, array in arrays.items()}
     home.shelf.mkdir(parents=True, exist_ok=True)
     place = Path(tempfile.mkdtemp(dir=home.shelf, prefix=f"{night.cutoff:%Y%m%dT%H%M%S}-"))
@@ -171,6 +209,22 @@ def read_night(home: Home) -> ShopNight:
         return _night_of(told, arrays)
     except (KeyError, TypeError, ValueError) as error:
         raise DamagedFile(pointer, str(error), advice=ADVICE) from error
+
+
+def as_the_feed_has_it(home: Home, night: ShopNight) -> ShopNight:
+    """Return a night whose products are offered as the shop's feed says; where there is none, as it stands.
+
+    Raises
+    ------
+    DamagedFile
+        The feed is not as it was written.
+    """
+    offered = offered_ids(home)
+    if offered is None:
+        return night
+    ids = night.catalog.product_ids
+    is_offered = np.fromiter((code in offered for code in ids), dtype=bool, count=len(ids))
+    return replace(night, catalog=replace(night.catalog, is_offered=is_offered))
 
 
 def _folder_in_use(home: Home) -> str | None:
@@ -213,7 +267,7 @@ def _arrays_of(night: ShopNight) -> tuple[Arrays, list[str]]:
             value = getattr(part, field.name)
             if isinstance(value, np.ndarray):
                 arrays[f"{prefix}.{field.name}"] = np.ascontiguousarray(value)
-            elif not isinstance(value, Mapping | datetime):
+            elif not isinstance(value, Mapping | datetime | float):
                 put(f"{prefix}.{field.name}", value)
 
     put("night", night)
@@ -254,6 +308,17 @@ def _night_of(told: Mapping[str, Any], arrays: Arrays) -> ShopNight:
         customer_ids=texts("night.histories.customer_ids"),
         alike=part(Nearest, "night.histories.alike."),
     )
-    rhythms = part(Rhythms, "night.rhythms.")
-    cutoff = datetime.fromisoformat(told["cutoff"])
-    return ShopNight(cutoff=cutoff, shelf=shelf, rhythms=rhythms, catalog=catalog, histories=histories)
+
+    def again(prefix: str) -> Replenishment:
+        rhythms = part(Rhythms, f"{prefix}rhythms.")
+        return part(Replenishment, prefix, rhythms=rhythms, horizon_days=told["horizon_days"])
+
+    return ShopNight(
+        cutoff=datetime.fromisoformat(told["cutoff"]),
+        shelf=shelf,
+        catalog=catalog,
+        histories=histories,
+        products_again=again("night.products_again."),
+        categories_again=again("night.categories_again."),
+        affinities=part(Affinities, "night.affinities.", together=part(Nearest, "night.affinities.together.")),
+    )

@@ -14,15 +14,21 @@ that are moved to where the past has them.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 
 import numpy as np
+import pandas as pd
 from scipy import special
 
 from facts.baskets import Baskets
+from features.recommending.grouped import look_up
 from features.recommending.pairs import Floats, Numbers, Purchases, purchases
 
 LEVELS = (0.1, 0.5, 0.9)
 OVERDUE_EDGES = (-1.0, 0.0, 1.0, 2.0)  # standard deviations that the days passed are from the expected logarithm
+LONGEST_HORIZON = timedelta(days=60)
+PARTS = 5  # of the record: the horizon is one of them at most
+LEAST_CAME = 100  # pairs by which levels are set
 _LEAST_GAP_DAYS = 0.25  # two baskets of a few minutes are one visit
 _LEAST_VARIANCE = 0.01
 _SHOP_WEIGHT = 10.0  # customers who bought an item again that count as much as the whole shop
@@ -92,35 +98,73 @@ class Remaining:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Replenishment:
-    """What the past says of a rhythm, by band of how overdue something is.
+    """What a shop's past says of when items come again.
 
     Parameters
     ----------
-    horizon_days
-        Up to which it was measured.
+    rhythms
+        What is usual.
     shares
-        How much of it was bought within the horizon at all.
+        (bands,) by how overdue something is, how much of it was bought within the horizon at all.
     levels
-        Of what was, one for each of `LEVELS`: which level of the distribution that share of it came by.
+        (bands, 3) of what was, one for each of `LEVELS`: which level of the distribution that share of it came by.
+    horizon_days
+        Up to which both were measured. Where too little was seen to measure them, they are NaN.
     """
 
+    rhythms: Rhythms
+    shares: Floats
+    levels: Floats
     horizon_days: float
-    shares: tuple[float, ...]
-    levels: tuple[tuple[float, ...], ...]
 
     def share(self, remaining: Remaining) -> Floats:
         """Return (pairs,) how likely each is bought within the horizon."""
-        found: Floats = np.asarray(self.shares)[remaining.band]
-        return found
+        return self.shares[remaining.band]
 
     def interval(self, remaining: Remaining) -> Floats:
         """Return (pairs, 3) in how many days a tenth, half and nine tenths of what is bought within the horizon are."""
-        levels = np.asarray(self.levels)[remaining.band]
+        levels = self.levels[remaining.band]
         days = np.stack([remaining.days(levels[:, place]) for place in range(len(LEVELS))], axis=1)
         return np.minimum(days, self.horizon_days)
 
 
 _BANDS = len(OVERDUE_EDGES) + 1
+
+
+def horizon_at(record: timedelta) -> timedelta:
+    """Return how far a shop with so long a record looks ahead: a fifth of it, at most 60 days."""
+    return max(timedelta(0), min(LONGEST_HORIZON, record / PARTS))
+
+
+def learn_replenishment(then: Baskets, known: Baskets, *, horizon_days: float) -> Replenishment:
+    """Learn when items come again: what is usual by all that is known, levels by what came since an earlier night.
+
+    `then` are the baskets known at that night, a horizon before; items have the same numbers in both.
+    """
+    past = expect(then, learn_rhythms(then))
+    days = days_to_next(then, known, past, horizon_days=horizon_days)
+    shares, levels = calibrate(past, days)
+    return Replenishment(rhythms=learn_rhythms(known), shares=shares, levels=levels, horizon_days=horizon_days)
+
+
+def days_to_next(then: Baskets, known: Baskets, remaining: Remaining, *, horizon_days: float) -> Floats:
+    """Return (pairs,) in how many days each was bought, infinite where not within the horizon.
+
+    Pairs are those of the baskets `then`; what came is among those known later.
+    """
+    start = float(then.now.max(initial=0))
+    at = known.at[known.basket]  # noqa: PD008 - an array
+    later = np.flatnonzero((at >= start) & (at < start + horizon_days))
+    items = max(len(known.product_ids), 1)
+    keys = known.customer[known.basket[later]].astype(np.int64) * items + known.product[later]
+    every, place = np.unique(keys, return_inverse=True)
+    if not len(every):
+        return np.full(len(remaining.item), np.inf)
+    first = np.full(len(every), np.inf)
+    np.minimum.at(first, place, at[later] - start)
+    whose = pd.Index(known.customer_ids).get_indexer(pd.Index(then.customer_ids))[remaining.customer]
+    place, is_there = look_up(every, whose * items + remaining.item)
+    return np.where(is_there & (whose >= 0), first[place], np.inf)
 
 
 def learn_rhythms(baskets: Baskets) -> Rhythms:
@@ -163,18 +207,23 @@ def expect(baskets: Baskets, rhythms: Rhythms) -> Remaining:
     )
 
 
-def calibrate(remaining: Remaining, days: Floats, *, horizon_days: float) -> Replenishment:
-    """Set shares and levels to what the past has.
+def calibrate(remaining: Remaining, days: Floats) -> tuple[Floats, Floats]:
+    """Return shares and levels by band, as the past has them: see `Replenishment`.
 
-    `days` is (pairs,) in how many days each was bought, infinite where not within the horizon.
+    `days` is (pairs,) in how many days each was bought, infinite where not within the horizon. Of less than 100 pairs
+    that were bought nothing is said.
     """
     came, found, band = np.isfinite(days), remaining.level(days), remaining.band
-    shares, levels = [], []
-    for number in range(_BANDS):
-        here = band == number
-        shares.append((float(came[here].sum()) + came.mean() if len(came) else 0.5) / (float(here.sum()) + 1))
-        levels.append(tuple(_quantile(np.sort(found[came & here]), level) for level in LEVELS))
-    return Replenishment(horizon_days=horizon_days, shares=tuple(shares), levels=tuple(levels))
+    if came.sum() < LEAST_CAME:
+        return np.full(_BANDS, np.nan), np.full((_BANDS, len(LEVELS)), np.nan)
+    whole = float(came.mean())
+    shares = [
+        (float(came[band == number].sum()) + whole) / (int((band == number).sum()) + 1) for number in range(_BANDS)
+    ]
+    levels = [
+        [_quantile(np.sort(found[came & (band == number)]), level) for level in LEVELS] for number in range(_BANDS)
+    ]
+    return np.array(shares), np.array(levels)
 
 
 def _quantile(ascending: Floats, level: float) -> float:

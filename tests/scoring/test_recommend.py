@@ -18,13 +18,14 @@ from features.lake_events import read_events
 from features.live_events import REACH
 from features.recommending.asking import ASKING_EVENTS, ask
 from features.recommending.catalog import UnknownFilter
-from features.recommending.night import ShopNight, read_night
+from features.recommending.category_map import map_categories
+from features.recommending.night import ShopNight, build_night, read_night, write_night
 from scoring.ranker import Ranker
 from scoring.recommend import KINDS, Wish, explain, kind_of, recommend
-from scoring.recommend_batch import recommend_lake
+from scoring.recommend_batch import map_lake, recommend_lake
 from scoring.registry import read_recommender
 from tests.builders import at
-from tests.market import CUSTOMERS, DAYS, GONE, ODD, ONCE, TASTES
+from tests.market import CUSTOMERS, DAYS, GONE, ODD, ONCE, TASTES, bring_in
 
 CUSTOMER_IDS = [*(f"c{number}" for number in range(CUSTOMERS)), ONCE, "nobody"]
 NOW = at(DAYS) + timedelta(hours=3)
@@ -64,6 +65,7 @@ FILTERS = st.dictionaries(
         filters=FILTERS,
         excluded=st.sets(st.integers(0, 40)).map(lambda products: np.array(sorted(products), np.int64)),
         diversity=st.sampled_from([0.0, 0.3, 1.0]),
+        repeat_share=st.sampled_from([0.0, 0.4, 1.0]),
     ),
     context=st.lists(st.integers(0, 40), max_size=500),
 )
@@ -154,6 +156,32 @@ def test_an_unknown_grouping_or_kind_is_named(night, ranker):
         listed(night, ranker, "c0", Wish(filters={"colour": ["red"]}))
     with pytest.raises(UnknownName, match="no kind named 'next'"):
         kind_of("next")
+
+
+def test_a_shop_that_tells_of_no_products_has_recommendations_and_no_categories(ranker, tmp_path):
+    home = Home(tmp_path / "home")
+    lake = bring_in(home, told=[])
+    write_night(home, build_night(lake, at(DAYS)))
+    night = read_night(home)
+    assert ODD in listed(night, ranker, "c0", Wish(count=200))
+    assert GONE in listed(night, ranker, "nobody", Wish(count=5))
+    assert listed(night, ranker, "c1", Wish(count=5, diversity=1.0)) == listed(night, ranker, "c1", Wish(count=5))
+    assert len(map_categories(night, ask(night, ["c0", "nobody"], {}, at=NOW), count=10).category) == 0
+    with pytest.raises(UnknownFilter, match="nothing by which they could be filtered"):
+        listed(night, ranker, "c0", Wish(filters={"department": ["food"]}))
+
+
+def test_the_map_of_everyone_is_that_of_each(market, night, tmp_path):
+    done = map_lake(Lake(market.lake), night, tmp_path / "map.parquet", count=2, as_of=NOW)
+    table = pq.read_table(tmp_path / "map.parquet").to_pandas()
+    assert done == table["customer_id"].nunique() == len(night.histories.customer_ids)
+    events = read_events(Lake(market.lake), ["c7"], names=ASKING_EVENTS, since=NOW - REACH, until=NOW)
+    alone = map_categories(night, ask(night, ["c7"], events, at=NOW), count=2)
+    found = table[table["customer_id"] == "c7"]
+    assert found["place"].tolist() == [1, 2]
+    assert found["category"].tolist() == [night.category_names.text(number) for number in alone.category.tolist()]
+    assert found["probability"].to_numpy().tolist() == alone.probability.tolist()
+    assert found[["p10_days", "p50_days", "p90_days"]].to_numpy().tolist() == alone.interval.tolist()
 
 
 def test_the_file_has_everyones_list_as_one_alone_gets_it(market, night, ranker, tmp_path):

@@ -13,11 +13,11 @@ from corner_shop import Serve
 from openapi_page import described, described_as
 from starlette.testclient import TestClient
 
+from facts.feed import take_feed
 from facts.home import Home
 from facts.lake import Lake
 from features.build import build_snapshots
 from features.materialize import materialize
-from features.recommending.feed import take_feed
 from features.recommending.night import drop_night, read_night, write_night
 from features.store import apply_definitions
 from tests.builders import at
@@ -116,6 +116,7 @@ def test_a_customer_with_one_order_is_known(client):
         ({"customer_id": "c0", "filters": {"brand": "x"}}, "filters.brand", "it is a string, not a list"),
         ({"customer_id": "c0", "filters": []}, "filters", "it is a list, not an object"),
         ({"customer_id": "c0", "contxt": []}, "contxt", "no field named 'contxt'"),
+        ({"customer_id": "c0", "repeat_share": -1}, "repeat_share", "it is -1, at least 0.0 is needed"),
         ({"customer_id": "c0", "diversity": 2}, "diversity", "it is 2, at most 1.0 is allowed"),
         ({"customer_id": "c0", "context_product_ids": [""]}, "context_product_ids.0", "it has 0 characters"),
         ({"customer_id": ""}, "customer_id", "it has 0 characters"),
@@ -140,11 +141,57 @@ def test_products_near_another(client):
     assert (odd.status_code, odd.json()["product_id"]) == (200, ODD)
 
 
+def test_a_list_repeats_no_more_than_is_asked_for(client):
+    usual, half, none = (
+        ask(client, customer_id="c0", count=10, **told)["products"]
+        for told in ({}, {"repeat_share": 0.5}, {"repeat_share": 0})
+    )
+    repeated = [sum(given["source"] == "own" for given in found) for found in (usual, half, none)]
+    assert repeated[0] > 5 >= repeated[1] > repeated[2] == 0
+    assert len(usual) == len(half) == len(none) == 10
+
+
+def test_the_categories_that_a_customer_leans_to(client):
+    answer = client.get("/v1/customers/c0/categories", params={"count": 3}).json()
+    assert answer["status"] == "ok"
+    first, second, _ = answer["categories"]
+    assert first["category"] == "dairy"
+    assert first["probability"] > 0.7 > second["probability"]
+    assert first["affinity"] > 2
+    assert first["due"]["earliest_at"] <= first["due"]["expected_at"] <= first["due"]["latest_at"]
+    assert set(first["bought_together"]) == {"bakery", "care", "garden"}
+    nobody = client.get("/v1/customers/no%2Fbody/categories").json()
+    assert (nobody["customer_id"], nobody["status"]) == ("no/body", "unknown_customer")
+    assert {found["affinity"] for found in nobody["categories"]} == {1.0}
+    assert not any("due" in found for found in nobody["categories"])
+
+
 def test_a_product_that_is_not_known_and_a_bad_count_are_said(client):
     gone = client.get("/v1/products/no%20such/similar")
     assert (gone.status_code, gone.json()["error"]["reason"]) == (404, "no product 'no such' is known")
     many = client.get("/v1/products/dairy-1/similar", params={"count": "99"})
     assert (many.status_code, many.json()["error"]["field"]) == (400, "count")
+    long = client.get(f"/v1/customers/{'x' * 129}/categories")
+    assert (long.status_code, long.json()["error"]["field"]) == (400, "customer_id")
+
+
+def test_the_page_describes_the_answers(client):
+    page = client.get("/docs.json").json()
+    for told, status in (({"customer_id": "c0"}, 200), ({"customer_id": "nobody"}, 200), ({"customer_id": ""}, 400)):
+        answer = client.post("/v1/recommend", content=json.dumps(told))
+        assert answer.status_code == status
+        assert described(page, answer) is not None
+    near = page["paths"]["/v1/products/{product_id}/similar"]["get"]
+    for path, status in (("dairy-1/similar", 200), ("no such/similar", 404), ("dairy-1/similar?count=x", 400)):
+        answer = client.get(f"/v1/products/{path}")
+        assert answer.status_code == status
+        assert described_as(page, answer, near) is not None
+    categories = page["paths"]["/v1/customers/{customer_id}/categories"]["get"]
+    for path in ("c0/categories", "nobody/categories", "c0/categories?count=0"):
+        assert described_as(page, client.get(f"/v1/customers/{path}"), categories) is not None
+
+
+# From here on other homes are served in this process, and what is looked up by an id is answered from the last one.
 
 
 def test_events_change_the_next_answer(stall: Home, serve: Serve, tmp_path):
@@ -173,6 +220,29 @@ def test_events_change_the_next_answer(stall: Home, serve: Serve, tmp_path):
         after = ask(client, customer_id=ONCE, count=100)
         (odd,) = (given for given in after["products"] if given["product_id"] == ODD)
         assert (odd["source"], odd["reason"]) == ("own", "bought less than a day ago")
+
+
+def test_a_category_is_leaned_to_from_its_event_on(stall: Home, serve: Serve, tmp_path):
+    home = Home(shutil.copytree(stall.folder, tmp_path / "home"))
+    now = at(DAYS) + timedelta(hours=2)
+    order = {
+        "type": "track", "messageId": "1", "userId": ONCE, "event": "Order Completed",
+        "timestamp": (now - timedelta(minutes=30)).isoformat(),
+        "properties": {"order_id": "live", "total": 2, "products": [{"product_id": ODD, "price": 2, "quantity": 1}]},
+    }  # fmt: skip
+
+    def dairy(client: TestClient) -> dict[str, Any]:
+        found = client.get(f"/v1/customers/{ONCE}/categories").json()["categories"]
+        return next(of for of in found if of["category"] == "dairy")
+
+    with serve(home, as_of=now) as client:
+        before = dairy(client)
+        assert client.post("/v1/events", content=json.dumps({"batch": [order]})).json()["accepted"] == 1
+        after = dairy(client)
+    assert (before["basket_count"], after["basket_count"]) == (0, 1)
+    assert after["probability"] > before["probability"]
+    assert "last_bought_at" not in before
+    assert after["last_bought_at"] == order["timestamp"].replace("+00:00", "Z")
 
 
 def test_what_is_out_of_stock_is_offered_no_longer(stall: Home, serve: Serve, tmp_path, monkeypatch):
@@ -208,16 +278,3 @@ def test_without_a_champion_or_a_night_the_command_is_named(stall: Home, serve: 
     (home.folder / "mlflow.db").unlink()
     with serve(home) as client:
         assert "run `regulars recommender train`" in ask(client, 503, customer_id="c0")["error"]["reason"]
-
-
-def test_the_page_describes_the_answers(client):
-    page = client.get("/docs.json").json()
-    for told, status in (({"customer_id": "c0"}, 200), ({"customer_id": "nobody"}, 200), ({"customer_id": ""}, 400)):
-        answer = client.post("/v1/recommend", content=json.dumps(told))
-        assert answer.status_code == status
-        assert described(page, answer) is not None
-    near = page["paths"]["/v1/products/{product_id}/similar"]["get"]
-    for path, status in (("dairy-1/similar", 200), ("no such/similar", 404), ("dairy-1/similar?count=x", 400)):
-        answer = client.get(f"/v1/products/{path}")
-        assert answer.status_code == status
-        assert described_as(page, answer, near) is not None

@@ -10,6 +10,14 @@ from training.recommender.evaluation import PARTS
 _SHOWN_FEATURES = 10
 _SHOWN = ("recall_at_10", "ndcg_at_10", "hit_rate_at_10", "recall_at_20", "ndcg_at_20", "hit_rate_at_20")
 
+_EFFECTS: Mapping[str, tuple[str, str]] = {
+    "bought before": ("repeat_share", ".1%"),
+    "of all products sold, in any list": ("catalogue_coverage", ".2%"),
+    "novelty (bits)": ("novelty", ".2f"),
+    "categories of a list": ("category_count", ".2f"),
+}
+LINE = "\n"  # f-strings of Python 3.11 take no backslash
+
 
 def ranking_card(report: Mapping[str, Any]) -> str:
     """Write the card of a report in Markdown."""
@@ -35,9 +43,15 @@ the basket in the cart.
 ### What the lists are like, first ten products
 
 {_side_effects(report)}
+### What the settings of a list do
+
+{_settings(report["settings"])}
 ### When what was bought comes again
 
-{_replenishment(report["replenishment"])}
+{"".join(f"{_replenishment(items, of)}{LINE}" for items, of in report["replenishment"].items())}
+### The next category
+
+{_next_category(report["next_category"])}
 ### What it goes by
 
 {_features(report["gain_shares"])}
@@ -56,20 +70,36 @@ def _ahead(report: Mapping[str, Any]) -> str:
 
 
 def _side_effects(report: Mapping[str, Any]) -> str:
-    told = report["side_effects"]
+    rows = [[name, *_effects(of)] for name, of in report["side_effects"].items()]
+    return _table(["", *_EFFECTS], rows)
+
+
+def _effects(of: Mapping[str, float]) -> list[str]:
+    return [format(of[name], form) for name, form in _EFFECTS.values()]
+
+
+def _settings(told: Mapping[str, Any]) -> str:
+    metrics = ("recall_at_10", "ndcg_at_10")
     rows = [
-        [name, f"{of['repeat_share']:.1%}", f"{of['catalogue_coverage']:.2%}", f"{of['novelty']:.2f}"]
-        for name, of in told.items()
+        [name, *(_cell(of["metrics"][metric], ".4f") for metric in metrics), *_effects(of)] for name, of in told.items()
     ]
-    return _table(["", "bought before", "of all products sold, in any list", "novelty (bits)"], rows)
+    return _table(["", *metrics, *_EFFECTS], rows)
 
 
-def _replenishment(told: Mapping[str, Any]) -> str:
+def _replenishment(items: str, told: Mapping[str, Any]) -> str:
     rows = [[name, _cell(of, ".4g")] for name, of in told["metrics"].items()]
     said = (
-        f"Of {told['pairs']:,} pairs of customer and product bought at least twice, within {told['horizon_days']:.0f} "
+        f"Of {told['pairs']:,} pairs of customer and {items} bought at least twice, within {told['horizon_days']:.0f} "
     )
     return f"{said}days; what is expected of 80 % lies in the interval:\n\n{_table(['', 'measured'], rows)}"
+
+
+def _next_category(told: Mapping[str, Any]) -> str:
+    metrics = list(next(iter(told.values()), {}))
+    rows = [
+        [name, *(_cell(of[metric], ".4f") if metric in of else "" for metric in metrics)] for name, of in told.items()
+    ]
+    return _table(["", *metrics], rows) if rows else "Products have no categories here.\n"
 
 
 def _features(shares: Mapping[str, float]) -> str:

@@ -14,32 +14,24 @@ from features.recommending.pairs import trait
 from scoring.ranker import Ranker
 from training.evaluation import DRAWS
 from training.metrics import Estimate
-from training.metrics.ranking import LENGTHS, NOBODY, estimate_means, ranking_values
+from training.metrics.ranking import LENGTHS, estimate_means, ranking_values
 from training.recommender.baselines import by_frequency, by_popularity, counts_of, filled
 from training.recommender.questions import MOST_ASKED, Found, Night
+from training.recommender.side_effects import SideEffects, side_effects
 
 Numbers = NDArray[np.int64]
 Floats = NDArray[np.float64]
 MODEL = "this ranking"
 GATED_BY = "ndcg_at_10"
 PARTS = ("all", "bought before", "new")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SideEffects:
-    """What lists do beside being right, of the first ten products of each.
-
-    `repeat_share` is how much of them customers had bought before, `catalogue_coverage` how many of the products that
-    are sold are in any list, `novelty` the mean bits of surprise: minus the logarithm of a product's share of buyers.
-
-    References
-    ----------
-    Castells, Hurley & Vargas (2022), "Novelty and diversity in recommender systems".
-    """
-
-    repeat_share: float
-    catalogue_coverage: float
-    novelty: float
+SETTINGS: Mapping[str, tuple[float, float]] = {  # diversity and the share that may have been bought before
+    "the ranking as it is": (0.0, 1.0),
+    "diversity 0.1": (0.1, 1.0),
+    "diversity 0.5": (0.5, 1.0),
+    "diversity 1": (1.0, 1.0),
+    "repeat_share 0.5": (0.0, 0.5),
+    "repeat_share 0": (0.0, 0.0),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +48,8 @@ class RankingEvaluation:
         By method, the metrics' paired differences, the ranking less the method.
     side_effects
         By method.
+    settings
+        By what is asked of the lists beside the ranking: the metrics of this ranking's, and what they are like.
     failed
         What kept it from becoming champion; empty where it is better.
     """
@@ -64,6 +58,7 @@ class RankingEvaluation:
     metrics: Mapping[str, Mapping[str, Mapping[str, Estimate]]]
     ahead: Mapping[str, Mapping[str, Estimate]]
     side_effects: Mapping[str, SideEffects]
+    settings: Mapping[str, tuple[Mapping[str, Estimate], SideEffects]]
     failed: tuple[str, ...]
 
     @property
@@ -110,12 +105,12 @@ def evaluate(night: Night, ranker: Ranker, *, champion: Ranker | None, seed: int
         name: {part: estimate_means(of, draws=DRAWS, seed=seed) for part, of in parts.items()}
         for name, parts in values.items()
     }
-    buyers = np.pad(trait(night.shelf.traits, "product_buyer_count"), (0, len(popularity) - night.shelf.product_count))
     return RankingEvaluation(
         customers=len(places),
         metrics=metrics,
         ahead=ahead,
-        side_effects={name: _side_effects(ranked, past, buyers) for name, ranked in lists.items()},
+        side_effects={name: side_effects(night, past, ranked) for name, ranked in lists.items()},
+        settings=_settings(night, found, ranker, wanted["all"], past, seed=seed),
         failed=tuple(_failed(ahead)),
     )
 
@@ -128,6 +123,19 @@ def parts_of(wanted: sparse.csr_array, had: sparse.csr_array) -> dict[str, spars
     for part in (before, new):
         part.eliminate_zeros()
     return dict(zip(PARTS, (bought, before, new), strict=True))
+
+
+def _settings(
+    night: Night, found: Found, ranker: Ranker, wanted: sparse.csr_array, past: Baskets, *, seed: int
+) -> dict[str, tuple[Mapping[str, Estimate], SideEffects]]:
+    """Measure what the settings of a list do."""
+    told: dict[str, tuple[Mapping[str, Estimate], SideEffects]] = {}
+    for name, (diversity, repeat_share) in SETTINGS.items():
+        ranked = found.rank(ranker, min(LENGTHS), diversity=diversity, repeat_share=repeat_share)
+        values = ranking_values(ranked, wanted, lengths=(min(LENGTHS),))
+        metrics = estimate_means(values, draws=DRAWS, seed=seed)
+        told[name] = (metrics, side_effects(night, past, ranked))
+    return told
 
 
 def _past(night: Night, places: Numbers) -> Baskets:
@@ -149,18 +157,3 @@ def _failed(ahead: Mapping[str, Mapping[str, Estimate]]) -> list[str]:
         for name, found in ahead.items()
         if not found[GATED_BY].low > 0
     ]
-
-
-def _side_effects(ranked: Numbers, past: Baskets, buyers: Floats) -> SideEffects:
-    first = ranked[:, : min(LENGTHS)]
-    is_told = first != NOBODY
-    had = counts_of(past)
-    rows = np.broadcast_to(np.arange(len(first))[:, None], first.shape)[is_told]
-    products = first[is_told]
-    sold, shares = np.asarray(buyers > 0), buyers / max(float(buyers.max(initial=0)), 1.0)
-    surprise = -np.log2(np.where(sold, shares, 1.0))
-    return SideEffects(
-        repeat_share=float(np.mean(np.asarray(had[rows, products]).ravel() > 0)) if len(products) else 0.0,
-        catalogue_coverage=float(len(np.unique(products)) / max(int(sold.sum()), 1)),
-        novelty=float(surprise[products].mean()) if len(products) else 0.0,
-    )

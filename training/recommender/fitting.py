@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 
 from features.recommending.candidates import CANDIDATE_FEATURES, candidate_hash
-from features.recommending.replenishment import LEVELS, OVERDUE_EDGES
-from scoring.ranker import Again, Ranker
+from scoring.ranker import Ranker
 from training.recommender.questions import RankingRows
 
 DEFAULTS: Mapping[str, Any] = {
@@ -22,12 +21,10 @@ DEFAULTS: Mapping[str, Any] = {
     "lambda": 1.0,
     "rounds": 150,
 }
-_BANDS = len(OVERDUE_EDGES) + 1
-UNMEASURED = Again(horizon_days=60.0, shares=(0.5,) * _BANDS, levels=(LEVELS,) * _BANDS)  # of a ranking that is tried
 _PAIRS = 20  # of each question, from the top of the list
 
 
-def fit_ranker(rows: RankingRows, params: Mapping[str, Any], *, seed: int, again: Again = UNMEASURED) -> Ranker:
+def fit_ranker(rows: RankingRows, params: Mapping[str, Any], *, seed: int) -> Ranker:
     """Learn to put what was bought before what was not.
 
     References
@@ -42,4 +39,4 @@ def fit_ranker(rows: RankingRows, params: Mapping[str, Any], *, seed: int, again
     data = xgboost.QuantileDMatrix(rows.matrix, rows.label.astype(np.float32), qid=rows.group)
     settings = {**told, "seed": seed, "tree_method": "hist"}
     booster = xgboost.train(settings, data, num_boost_round=int(params["rounds"]))
-    return Ranker(features=tuple(CANDIDATE_FEATURES), feature_hash=candidate_hash(), again=again, booster=booster)
+    return Ranker(features=tuple(CANDIDATE_FEATURES), feature_hash=candidate_hash(), booster=booster)

@@ -17,7 +17,7 @@ from features.lake_events import read_events
 from features.live_events import REACH
 from features.recommending.asking import ASKING_EVENTS, ask
 from features.recommending.candidates import Asked
-from features.recommending.night import build_night
+from features.recommending.night import read_known
 from training.recommender.questions import Night
 
 Numbers = NDArray[np.int64]
@@ -66,7 +66,7 @@ def read_night_questions(lake: Lake, cutoff: datetime, wait: timedelta) -> Night
 
     Each is asked about an hour before that basket, or at the night where that was earlier, with the events known then.
     """
-    night = build_night(lake, cutoff)
+    night, past = read_known(lake, cutoff)
     whole = read_baskets(lake, cutoff + wait)
     start = days_since_1970(pd.Timestamp(cutoff))
     histories = night.histories.customer_ids
@@ -82,7 +82,7 @@ def read_night_questions(lake: Lake, cutoff: datetime, wait: timedelta) -> Night
         some = places.tolist()
         return ask(night, [future.customer_ids[n] for n in some], events, at=[instants[n] for n in some])
 
-    return Night(shelf=night.shelf, count=len(instants), future=future, ask=asked)
+    return Night(shelf=night.shelf, past=past, count=len(instants), future=future, ask=asked)
 
 
 def _instant(days: float) -> datetime:

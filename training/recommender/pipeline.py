@@ -16,7 +16,7 @@ from facts.errors import GateFailed
 from facts.home import Home
 from facts.lake import Lake, short_hash
 from features.recommending.candidates import CANDIDATE_FEATURES, candidate_hash, find_candidates
-from scoring.ranker import FORMAT, RECOMMENDER, REGISTERED_NAME, Again, Ranker, read_ranker, write_ranker
+from scoring.ranker import FORMAT, RECOMMENDER, REGISTERED_NAME, Ranker, read_ranker, write_ranker
 from scoring.registry import UnusableChampion, logged_folder, read_recommender
 from scoring.trees import gain_shares
 from training import tracking
@@ -26,6 +26,7 @@ from training.parity import obstacle_between
 from training.recommender.card import ranking_card
 from training.recommender.evaluation import GATED_BY, MODEL, RankingEvaluation, evaluate
 from training.recommender.fitting import fit_ranker
+from training.recommender.next_category import MAP, measure_next_category
 from training.recommender.nights import LEAST_QUESTIONS, NightPlan, plan_nights, read_night_questions
 from training.recommender.questions import Night, RankingRows, ranking_rows
 from training.recommender.replenishing import Replenished, measure_replenishment
@@ -142,7 +143,7 @@ class _Past:
 
     train: list[tuple[Night, RankingRows]]
     test: Night
-    replenished: Replenished
+    replenished: Mapping[str, Replenished]
 
 
 def _read(lake: Lake, plan: _Plan, on_step: Callable[[str], None]) -> _Past:
@@ -169,7 +170,7 @@ def _read(lake: Lake, plan: _Plan, on_step: Callable[[str], None]) -> _Past:
 def _learn(
     home: Home, plan: _Plan, past: _Past, on_step: Callable[[str], None]
 ) -> tuple[FoundRanking, RankingRows, Ranker]:
-    train, again = past.train, Again(**asdict(past.replenished.replenishment))
+    train = past.train
     every = RankingRows.joined([rows for _, rows in train])
     earlier = [rows for _, rows in train[:-1]] or [train[0][1]]
     found = search(
@@ -182,7 +183,7 @@ def _learn(
         on_trial=lambda done: on_step(f"search, trial {done} of {plan.budget.trials}"),
     )
     on_step("fit")
-    return found, every, fit_ranker(every, found.params, seed=plan.seed, again=again)
+    return found, every, fit_ranker(every, found.params, seed=plan.seed)
 
 
 def _champion(home: Home) -> Ranker | None:
@@ -247,9 +248,13 @@ def _report(
         "metrics": {name: {part: told(of) for part, of in parts.items()} for name, parts in evaluation.metrics.items()},
         "ahead": {name: told(of) for name, of in evaluation.ahead.items()},
         "replenishment": {
-            "pairs": past.replenished.pairs,
-            "horizon_days": past.replenished.replenishment.horizon_days,
-            "metrics": told(past.replenished.measured),
+            items: {"pairs": of.pairs, "horizon_days": of.horizon_days, "metrics": told(of.measured)}
+            for items, of in past.replenished.items()
+        },
+        "next_category": {name: told(of) for name, of in measure_next_category(past.test, seed=plan.seed).items()},
+        "settings": {
+            name: {"metrics": told(metrics), **asdict(effects)}
+            for name, (metrics, effects) in evaluation.settings.items()
         },
         "side_effects": {name: asdict(of) for name, of in evaluation.side_effects.items()},
         "gain_shares": gain_shares(ranker.booster, ranker.features),
@@ -271,8 +276,10 @@ def _log(report: Mapping[str, Any], found: FoundRanking, evaluation: RankingEval
             named = {"": estimate.value, "_low": estimate.low, "_high": estimate.high}
             mlflow.log_metrics({f"{prefix}{metric}{end}": v for end, v in named.items() if np.isfinite(v)})
     mlflow.log_metrics(dict(report["side_effects"][MODEL]))
-    for metric, estimate in report["replenishment"]["metrics"].items():
-        mlflow.log_metric(f"replenishment_{metric}", estimate[0])
+    for items, of in report["replenishment"].items():
+        mlflow.log_metrics({f"replenishment_of_{items}_{metric}": told[0] for metric, told in of["metrics"].items()})
+    for metric, told in report["next_category"].get(MAP, {}).items():
+        mlflow.log_metric(f"next_category_{metric}", told[0])
     mlflow.log_dict(report, tracking.REPORT)
     mlflow.log_dict(
         {"features": list(CANDIDATE_FEATURES), "meaning": dict(CANDIDATE_FEATURES), "hash": report["feature_hash"]},

@@ -14,7 +14,9 @@ from features.recommending.candidates import Asked, Candidates, find_candidates
 from features.recommending.grouped import places as places_in
 from features.recommending.nearest import Nearest
 from features.recommending.shelf import Shelf, build_shelf
+from scoring.list_order import OfCustomers, put_in_order
 from scoring.ranker import Ranker
+from scoring.recommend import is_own
 from training.metrics.ranking import NOBODY
 
 Numbers = NDArray[np.int64]
@@ -27,11 +29,12 @@ _WITH_CART = 3  # every third question has half of what was bought in the cart a
 class Night:
     """What was known of a shop's products at a night, and the questions that came after it.
 
-    `future` has one basket of each of the `count` customers that are asked about, in their order; `ask` puts together
-    what was known of some of them, by their places, at the instants of those baskets.
+    `past` are everyone's baskets. `future` has one of each of the `count` customers that are asked about, in their
+    order; `ask` puts together what was known of some of them, by their places, at the instants of those baskets.
     """
 
     shelf: Shelf
+    past: Baskets
     count: int
     future: Baskets
     ask: Callable[[Numbers], Asked]
@@ -53,6 +56,7 @@ class Night:
 
         return cls(
             shelf=shelf,
+            past=past,
             future=past.among(every[:0]) if future is None else future.among(whose),
             ask=ask,
             count=len(whose),
@@ -65,13 +69,17 @@ class Night:
         shape = (len(self.future.customer_ids), len(self.future.product_ids))
         return sparse.csr_array(cells, shape=shape)
 
+    def places(self, most: int | None = None) -> Numbers:
+        """Return the places of the customers that are asked about; of more than `most` every so-manieth."""
+        every = np.arange(self.count)
+        return every if most is None else every[:: max(1, -(-self.count // most))]
+
     def questions(self, *, most: int | None = None) -> Iterator[tuple[Numbers, Asked]]:
         """Yield the places of the customers that are asked about, some at a time, and what was known of them.
 
         Of more than `most` every so-manieth.
         """
-        every = np.arange(self.count)
-        places = every if most is None else every[:: max(1, -(-self.count // most))]
+        places = self.places(most)
         for start in range(0, len(places), _AT_ONCE):
             some = places[start : start + _AT_ONCE]
             yield some, self.ask(some)
@@ -129,31 +137,47 @@ def ranking_rows(night: Night) -> RankingRows:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """The candidates of all questions of a night: the customers' places, and by some of them at a time their rows."""
+    """The candidates of all questions of a night: the customers' places, and by some of them at a time their rows.
+
+    `category` is the night's, by product.
+    """
 
     places: Numbers
     parts: tuple[tuple[int, Candidates], ...]
+    category: NDArray[np.int32]
 
     @classmethod
     def of(cls, night: Night, *, most: int | None = None) -> Found:
         """Find them; of more customers than `most`, for every so-manieth."""
         asked = list(night.questions(most=most))
         parts = tuple((len(places), find_candidates(night.shelf, question)) for places, question in asked)
-        return cls(np.concatenate([places for places, _ in asked]) if asked else np.empty(0, np.int64), parts)
+        return cls(
+            np.concatenate([places for places, _ in asked]) if asked else np.empty(0, np.int64),
+            parts,
+            night.shelf.category,
+        )
 
-    def rank(self, ranker: Ranker, count: int) -> Numbers:
-        """Return (customers, count) products, best first."""
-        return np.concatenate([_ranked(found, ranker.score(found.matrix), n, count) for n, found in self.parts])
+    def rank(self, ranker: Ranker, count: int, *, diversity: float = 0.0, repeat_share: float = 1.0) -> Numbers:
+        """Return (customers, count) products, best first, as `scoring.list_order.put_in_order` has them."""
+
+        def ranked(found: Candidates, customers: int) -> Numbers:
+            rows = OfCustomers(
+                customer=found.customer,
+                product=found.product,
+                score=ranker.score(found.matrix),
+                is_own=is_own(found.matrix),
+                category=self.category[found.product],
+            )
+            order = put_in_order(rows, count=count, diversity=diversity, repeat_share=repeat_share)
+            return _lists(found.customer[order], found.product[order], customers, count)
+
+        return np.concatenate([ranked(found, customers) for customers, found in self.parts])
 
 
-def _ranked(found: Candidates, score: NDArray[np.float64], customers: int, count: int) -> Numbers:
-    order = np.lexsort((found.product, -score, found.customer))
-    customer = found.customer[order]
-    place = places_in(customer)
-    ranked = np.full((customers, count), NOBODY, dtype=np.int64)
-    first = place < count
-    ranked[customer[first], place[first]] = found.product[order][first]
-    return ranked
+def _lists(customer: Numbers, product: Numbers, customers: int, count: int) -> Numbers:
+    lists = np.full((customers, count), NOBODY, dtype=np.int64)
+    lists[customer, places_in(customer)] = product
+    return lists
 
 
 def last_baskets(baskets: Baskets) -> tuple[Baskets, Baskets]:

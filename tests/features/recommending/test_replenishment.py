@@ -12,8 +12,8 @@ from scipy import stats
 from facts.baskets import Baskets, baskets_of
 from features.recommending.replenishment import (
     LEVELS,
-    OVERDUE_EDGES,
     Remaining,
+    Replenishment,
     calibrate,
     expect,
     learn_rhythms,
@@ -55,13 +55,14 @@ def test_planted_rhythms_are_found():
 def test_planted_rhythms_are_covered_on_customers_that_were_not_looked_at():
     past, coming = planted(400, seed=2)
     remaining = expect(past, learn_rhythms(past))
-    levels = calibrate(remaining, days_of(past, remaining, coming), horizon_days=1_000)
+    shares, levels = calibrate(remaining, days_of(past, remaining, coming))
+    learned = Replenishment(rhythms=learn_rhythms(past), shares=shares, levels=levels, horizon_days=1_000)
     later, after = planted(400, seed=3)
     asked = expect(later, learn_rhythms(past))
-    low, _, high = levels.interval(asked).T
+    low, _, high = learned.interval(asked).T
     days = days_of(later, asked, after)
     assert np.mean((days >= low) & (days <= high)) == pytest.approx(0.8, abs=0.04)
-    assert levels.share(asked).min() > 0.9
+    assert learned.share(asked).min() > 0.9
 
 
 @given(
@@ -86,8 +87,9 @@ def test_one_purchase_has_no_rhythm_and_nothing_bought_no_rows():
     )
     remaining = expect(told, learn_rhythms(told))
     assert len(remaining.mean) == 0
-    levels = calibrate(remaining, np.empty(0), horizon_days=30)
-    assert levels.levels == (LEVELS,) * (len(OVERDUE_EDGES) + 1)
+    shares, levels = calibrate(remaining, np.empty(0))
+    assert np.isnan(shares).all()
+    assert np.isnan(levels).all()
 
 
 def test_two_visits_of_an_hour_are_one():

@@ -36,12 +36,31 @@ def test_a_version_is_registered_once_with_all_that_was_measured(market: Home):
 
 
 def test_what_is_expected_again_is_measured_on_a_later_night(market: Home):
-    report = train_recommender(market, budget=NO_SEARCH, seed=1).report["replenishment"]
+    told = train_recommender(market, budget=NO_SEARCH, seed=1).report["replenishment"]
+    assert list(told) == ["products", "categories"]
+    report = told["products"]
     covered, came = (report["metrics"][name] for name in ("coverage", "came"))
     assert covered[0] == pytest.approx(0.8, abs=0.1)
     assert report["metrics"]["expected_to_come"][0] == pytest.approx(came[0], abs=0.1)
     assert report["metrics"]["mae_days"][0] < report["metrics"]["mae_days_of_mean_gap"][0]
     assert report["pairs"] > 1_000
+    assert told["categories"]["metrics"]["coverage"][0] == pytest.approx(0.8, abs=0.12)
+
+
+def test_the_next_category_and_the_settings_are_measured(market: Home):
+    report = train_recommender(market, budget=NO_SEARCH, seed=1).report
+    told = report["next_category"]
+    assert told["ahead of popularity"]["hit_rate_at_1"][1] > 0
+    hit, low, high = told["this map"]["hit_rate_at_1"]
+    assert told["this map"]["expected_hit_rate_at_1"][0] == pytest.approx(hit, abs=0.1)
+    assert low <= hit <= high
+    settings = report["settings"]
+    usual = settings["the ranking as it is"]
+    assert usual["metrics"]["ndcg_at_10"] == pytest.approx(report["metrics"]["this ranking"]["all"]["ndcg_at_10"])
+    assert settings["repeat_share 0"]["repeat_share"] == 0
+    assert settings["repeat_share 0.5"]["repeat_share"] <= 0.5
+    assert settings["diversity 1"]["category_count"] > usual["category_count"]
+    assert usual["metrics"]["recall_at_10"][0] > settings["repeat_share 0"]["metrics"]["recall_at_10"][0]
 
 
 def test_it_finds_tastes_that_popularity_does_not(market: Home):

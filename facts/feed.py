@@ -8,7 +8,6 @@ Google Merchant Center, product data specification: `id` and `availability`.
 from __future__ import annotations
 
 import os
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +16,6 @@ import pyarrow as pa
 
 from facts.errors import DamagedFile, RegularsError
 from facts.home import Home
-from features.recommending.night import ShopNight
 
 ENDINGS = (".csv", ".tsv", ".parquet")
 IDS = ("id", "product_id")
@@ -72,10 +70,10 @@ def feed_stamp(home: Home) -> object:
     return told.st_mtime_ns, told.st_ino
 
 
-def as_the_feed_has_it(home: Home, night: ShopNight) -> ShopNight:
-    """Return a night whose products are offered as the feed says; where there is none, as it stands.
+def offered_ids(home: Home) -> frozenset[bytes] | None:
+    """Return the ids, as UTF-8, of the products that the last feed offers; None where there is no feed.
 
-    A product that is not in the feed has left the catalogue.
+    A product that is not in it has left the catalogue.
 
     Raises
     ------
@@ -83,15 +81,12 @@ def as_the_feed_has_it(home: Home, night: ShopNight) -> ShopNight:
         The feed is not as it was written.
     """
     if feed_stamp(home) is None:
-        return night
+        return None
     try:
         told = pd.read_parquet(home.feed)
-        offered = {name.encode() for name in told["product_id"][told["is_offered"]]}
+        return frozenset(name.encode() for name in told["product_id"][told["is_offered"]])
     except (OSError, ValueError, KeyError, AttributeError, pa.ArrowException) as error:
         raise DamagedFile(home.feed, str(error).splitlines()[0], advice=ADVICE) from error
-    ids = night.catalog.product_ids
-    is_offered = np.fromiter((code in offered for code in ids), dtype=bool, count=len(ids))
-    return replace(night, catalog=replace(night.catalog, is_offered=is_offered))
 
 
 def _read(path: Path) -> pd.DataFrame:

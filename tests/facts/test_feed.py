@@ -8,9 +8,9 @@ import pandas as pd
 import pytest
 
 from facts.errors import DamagedFile
+from facts.feed import UnreadableFeed, feed_stamp, take_feed
 from facts.home import Home
-from features.recommending.feed import UnreadableFeed, as_the_feed_has_it, feed_stamp, take_feed
-from features.recommending.night import read_night
+from features.recommending.night import as_the_feed_has_it, read_night
 from tests.market import ODD
 
 
