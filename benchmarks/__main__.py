@@ -20,6 +20,7 @@ from benchmarks.events import bench_events
 from benchmarks.features import bench_features
 from benchmarks.figures import ROOT, Figure, show, write
 from benchmarks.live import bench_live
+from benchmarks.recommender.scale import bench_shelves
 from benchmarks.scale import bench_scale
 from benchmarks.startup import bench_startup
 
@@ -29,6 +30,7 @@ PARTS: Mapping[str, Callable[[Path], list[Figure]]] = {
     "live": bench_live,
     "demo": bench_demo,
     "events": bench_events,
+    "shelves": bench_shelves,
     "scale": bench_scale,
 }
 

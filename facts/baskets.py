@@ -97,20 +97,25 @@ def baskets_of(
     product_ids
         The products that are to have numbers, those of the table among them; otherwise only those of the table.
     """
-    rows = frame.drop_duplicates(["customer_id", "basket", "product_id"])
-    rows = rows.sort_values(["customer_id", "at", "basket", "product_id"], kind="stable", ignore_index=True)
-    customer, customer_ids = pd.factorize(rows["customer_id"], sort=True)
-    known = pd.Index(sorted(set(rows["product_id"])) if product_ids is None else product_ids)
-    is_first = ~rows.duplicated(["customer_id", "basket"]).to_numpy()
-    starts = np.flatnonzero(is_first)
+    customer, customer_ids = pd.factorize(frame["customer_id"], sort=True)
+    basket = pd.factorize(frame["basket"], sort=True)[0]
+    product, named = pd.factorize(frame["product_id"], sort=True)
+    known = pd.Index(named if product_ids is None else product_ids, dtype=object)
+    product = known.get_indexer(pd.Index(named, dtype=object))[product]
+    at = frame["at"].to_numpy(np.float64)
+    order = np.lexsort((product, basket, at, customer))
+    customer, basket, product, at = customer[order], basket[order], product[order], at[order]
+    is_first = (np.diff(customer, prepend=-1) != 0) | (np.diff(basket, prepend=-1) != 0)
+    is_row = is_first | (np.diff(product, prepend=-1) != 0)
+    names = np.asarray(customer_ids, dtype=object)
     return Baskets(
-        customer_ids=np.asarray(customer_ids, dtype=object),
-        product_ids=np.asarray(known, dtype=object),
-        customer=customer[starts].astype(np.int32),
-        at=rows["at"].to_numpy(np.float64)[starts],
-        now=np.array([now[name] for name in customer_ids] if isinstance(now, Mapping) else [now] * len(customer_ids)),
-        basket=(np.cumsum(is_first) - 1).astype(np.int32),
-        product=known.get_indexer(pd.Index(rows["product_id"])).astype(np.int32),
+        customer_ids=names,
+        product_ids=known.to_numpy(),
+        customer=customer[is_first].astype(np.int32),
+        at=at[is_first],
+        now=np.array([now[name] for name in names]) if isinstance(now, Mapping) else np.full(len(names), float(now)),
+        basket=(np.cumsum(is_first)[is_row] - 1).astype(np.int32),
+        product=product[is_row].astype(np.int32),
     )
 
 
@@ -134,8 +139,9 @@ def known_baskets(
     known = orders.filter((orders.received_at < instant) & (orders.ordered_at < instant) & is_current, _.kind == "sale")
     of_products = lines.filter(_.product_id.notnull(), _.unit_count.isnull() | (_.unit_count > 0))
     bought = of_products.inner_join(known, ["order_id", "version"])
-    frame: pd.DataFrame = bought.select("customer_id", "ordered_at", "product_id", basket=_.order_id).execute()
-    at = days_since_1970(frame["ordered_at"])
+    rows = bought.select("customer_id", "ordered_at", "product_id", basket=_.order_id).to_pyarrow()
+    frame = rows.to_pandas(types_mapper=pd.ArrowDtype)  # a Python text for each cell would be ten times as much
+    at = days_since_1970(frame.pop("ordered_at"))
     return baskets_of(frame.assign(at=at), now=days_since_1970(pd.Timestamp(cutoff)), product_ids=product_ids)
 
 

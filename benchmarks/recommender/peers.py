@@ -1,10 +1,13 @@
-"""Published and common ways to foretell a next basket, each from past baskets to lists of products."""
+"""Published and common ways to foretell a next basket, each from past baskets to lists of products.
+
+Each makes two kinds of lists: of all products, and (`is_new`) of those that the customer did not buy before.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,22 +17,42 @@ from facts.baskets import Baskets
 from training.metrics.ranking import NOBODY
 from training.recommender.baselines import Floats, Ranked, by_frequency, by_popularity, counts_of, filled, weighed
 
-Peer = Callable[[Baskets, int], Ranked]
 _BLOCK = 512  # customers whose products are scored at once
 
 
-def popularity(past: Baskets, count: int) -> Ranked:
-    """Rank products by in how many baskets they are, for all customers alike."""
-    return by_popularity(_popularity(past), len(past.customer_ids), count)
+class Peer(Protocol):
+    """A way to foretell: of past baskets, (customers, count) products."""
+
+    def __call__(self, past: Baskets, count: int, *, is_new: bool = False) -> Ranked:
+        """Rank products for every customer."""
 
 
-def personal_frequency(past: Baskets, count: int) -> Ranked:
+def popularity(past: Baskets, count: int, *, is_new: bool = False) -> Ranked:
+    """Rank products by in how many baskets they are, for all customers alike; new ones leave out each one's own."""
+    told = _popularity(past)
+    if not is_new:
+        return by_popularity(told, len(past.customer_ids), count)
+    own, best = counts_of(past), np.argsort(-told, kind="stable")
+    ranked = np.full((own.shape[0], count), NOBODY, np.int64)
+    for customer in range(own.shape[0]):
+        held = own.indices[own.indptr[customer] : own.indptr[customer + 1]]
+        first = best[: count + len(held)]
+        rest = first[~np.isin(first, held)][:count]
+        ranked[customer, : len(rest)] = rest
+    return ranked
+
+
+def personal_frequency(past: Baskets, count: int, *, is_new: bool = False) -> Ranked:
     """Rank a customer's own products by in how many baskets they are, equal ones by popularity; no others."""
+    if is_new:
+        return np.full((len(past.customer_ids), count), NOBODY, np.int64)
     return by_frequency(past, _popularity(past), count)
 
 
-def personal_then_popular(past: Baskets, count: int) -> Ranked:
+def personal_then_popular(past: Baskets, count: int, *, is_new: bool = False) -> Ranked:
     """Rank as `personal_frequency`, and fill the list with the most popular other products."""
+    if is_new:
+        return popularity(past, count, is_new=True)
     return filled(personal_frequency(past, count), _popularity(past))
 
 
@@ -53,13 +76,14 @@ class TifuKnn:
     alpha: float = 0.7
     neighbours: int = 300
 
-    def __call__(self, past: Baskets, count: int) -> Ranked:
+    def __call__(self, past: Baskets, count: int, *, is_new: bool = False) -> Ranked:
         """Rank products for every customer."""
-        ((_, ranked),) = self.with_alphas(past, count, [self.alpha], np.arange(len(past.customer_ids)))
+        every = np.arange(len(past.customer_ids))
+        ((_, ranked),) = self.with_alphas(past, count, [self.alpha], every, is_new=is_new)
         return ranked
 
     def with_alphas(
-        self, past: Baskets, count: int, alphas: Sequence[float], asked: NDArray[np.int64]
+        self, past: Baskets, count: int, alphas: Sequence[float], asked: NDArray[np.int64], *, is_new: bool = False
     ) -> list[tuple[TifuKnn, Ranked]]:
         """Rank products for the customers that are asked for, by several values of `alpha`."""
         own = self.weights(past)
@@ -67,7 +91,8 @@ class TifuKnn:
         for block, near in _with_neighbours(own, self.neighbours, asked):
             dense = block.toarray()
             for alpha, found in zip(alphas, ranked, strict=True):
-                found.append(_best_dense(alpha * dense + (1 - alpha) * near, count))
+                scores = alpha * dense + (1 - alpha) * near
+                found.append(_best_dense(np.where(dense > 0, 0, scores) if is_new else scores, count))
         return [
             (replace(self, alpha=alpha), np.concatenate(found)) for alpha, found in zip(alphas, ranked, strict=True)
         ]
@@ -81,14 +106,14 @@ class TifuKnn:
         return weighed(past, self.within_decay**within / sizes * self.group_decay**group / groups)
 
 
-def nearest_items(past: Baskets, count: int, *, neighbours: int = 100) -> Ranked:
+def nearest_items(past: Baskets, count: int, *, is_new: bool = False, neighbours: int = 100) -> Ranked:
     """Rank by the sum of the cosines of a product with all that a customer bought (implicit's `CosineRecommender`)."""
     from implicit.nearest_neighbours import CosineRecommender
 
-    return _by_implicit(CosineRecommender(K=neighbours), past, count)
+    return _by_implicit(CosineRecommender(K=neighbours), past, count, is_new=is_new)
 
 
-def factorised(past: Baskets, count: int, *, factors: int = 64) -> Ranked:
+def factorised(past: Baskets, count: int, *, is_new: bool = False, factors: int = 64) -> Ranked:
     """Rank by implicit feedback's alternating least squares (implicit's `AlternatingLeastSquares`).
 
     References
@@ -97,13 +122,21 @@ def factorised(past: Baskets, count: int, *, factors: int = 64) -> Ranked:
     """
     from implicit.als import AlternatingLeastSquares
 
-    return _by_implicit(AlternatingLeastSquares(factors=factors, random_state=1), past, count)
+    return _by_implicit(AlternatingLeastSquares(factors=factors, random_state=1), past, count, is_new=is_new)
 
 
-def _by_implicit(model: Any, past: Baskets, count: int) -> Ranked:  # noqa: ANN401 - either of its models
+def _by_implicit(
+    model: Any,  # noqa: ANN401 - either of its models
+    past: Baskets,
+    count: int,
+    *,
+    is_new: bool,
+) -> Ranked:
     bought = sparse.csr_matrix(counts_of(past).astype(np.float32))
     model.fit(bought, show_progress=False)
-    ranked, _ = model.recommend(np.arange(bought.shape[0]), bought, N=count, filter_already_liked_items=False)
+    ranked, _ = model.recommend(np.arange(bought.shape[0]), bought, N=count, filter_already_liked_items=is_new)
+    if is_new:  # lists that are too short are filled with what was left out
+        ranked = np.where(bought[np.arange(bought.shape[0])[:, None], ranked].toarray() > 0, NOBODY, ranked)
     return ranked.astype(np.int64)
 
 

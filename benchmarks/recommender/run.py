@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 
 import numpy as np
+from numpy.typing import NDArray
 
 from benchmarks.recommender.peers import (
     Peer,
@@ -20,18 +20,23 @@ from benchmarks.recommender.peers import (
     popularity,
 )
 from facts.baskets import Baskets
+from facts.lake import Lake
+from scoring.ranker import Ranker
 from training.evaluation import DRAWS
 from training.metrics import Estimate
 from training.metrics.pairs import Floats
-from training.metrics.ranking import LENGTHS, estimate_means, ranking_values
+from training.metrics.ranking import LENGTHS, NOBODY, estimate_means, ranking_values
 from training.recommender.baselines import counts_of
 from training.recommender.evaluation import PARTS, parts_of
 from training.recommender.fitting import DEFAULTS, fit_ranker
+from training.recommender.nights import plan_nights, read_night_questions
 from training.recommender.questions import Found, Night, RankingRows, last_baskets, ranking_rows
 
 SEED = 1
 OURS = "Regulars"
 LEARNED_FROM = 4  # baskets of every customer
+DISCOVER = "new, by lists of new products alone"
+NEW = PARTS[2]
 # What the paper searched over, thinned: every second value of the decays, three numbers of neighbours.
 TIFU_SETTINGS = tuple(
     TifuKnn(group_size=size, within_decay=within, group_decay=group, neighbours=near)
@@ -43,10 +48,12 @@ MOST_SEARCHED = 1_000  # customers by whom settings are chosen
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What came of one way to foretell: seconds, and by part of the basket every metric of every customer."""
+    """What came of one way to foretell: by part of the basket every metric of every customer.
+
+    Under `DISCOVER` is the part that is new, foretold by lists of nothing else.
+    """
 
     name: str
-    seconds: float
     values: Mapping[str, Mapping[str, Floats]]
     said: str = ""
 
@@ -61,46 +68,81 @@ class Outcome:
         return estimate_means(apart, draws=DRAWS, seed=SEED)
 
 
-def measure(past: Baskets, future: Baskets, *, on_step: Callable[[str], None]) -> list[Outcome]:
-    """Ask everyone for the next basket of every customer, and measure those whose next basket is known."""
+def measure(past: Baskets, future: Baskets, ours: Ours, *, on_step: Callable[[str], None]) -> list[Outcome]:
+    """Ask everyone for the next basket of every customer, and measure those whose next basket is known.
+
+    Both have the same numbers of customers and products.
+    """
     wanted = parts_of(counts_of(future), counts_of(past))
     on_step("TIFU-KNN: settings")
-    tifu = search_tifu(past)
+    tifu, tifu_for_new = search_tifu(past), search_tifu(past, is_new=True)
+
+    def best_tifu(past: Baskets, count: int, *, is_new: bool = False) -> Ranked:
+        return (tifu_for_new if is_new else tifu)(past, count, is_new=is_new)
+
     peers: list[tuple[str, Peer, str]] = [
         ("popularity", popularity, ""),
         ("personal frequency", personal_frequency, ""),
         ("personal frequency, then popularity", personal_then_popular, ""),
         ("item-to-item neighbours", nearest_items, "cosine of the baskets that hold both, by implicit"),
         ("ALS", factorised, "64 factors, by implicit"),
-        ("TIFU-KNN", tifu, str(tifu)),
-        (OURS, foretell, ""),
+        ("TIFU-KNN", best_tifu, f"{tifu}; for lists of new products {tifu_for_new}"),
+        (OURS, ours, ""),
     ]
     found = []
     for name, peer, said in peers:
         on_step(name)
-        started = time.monotonic()
         ranked = peer(past, max(LENGTHS))
-        seconds = time.monotonic() - started
         values = {part: ranking_values(ranked, wanted[part]) for part in PARTS}
-        found.append(Outcome(name=name, seconds=seconds, values=values, said=said))
+        values[DISCOVER] = ranking_values(peer(past, max(LENGTHS), is_new=True), wanted[NEW])
+        found.append(Outcome(name=name, values=values, said=said))
     return found
 
 
-def foretell(past: Baskets, count: int) -> Ranked:
-    """Rank products by this project: a ranking learned from the last known baskets, four of every customer."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ours:
+    """The project itself: a ranking, and the candidates of customers, whose numbers are `whose`."""
+
+    ranker: Ranker
+    found: Found
+    whose: NDArray[np.int64]
+
+    def __call__(self, past: Baskets, count: int, *, is_new: bool = False) -> Ranked:
+        """Rank products for the customers of whom it has candidates; the past is the one that they are of."""
+        ranked = np.full((len(past.customer_ids), count), NOBODY, np.int64)
+        ranked[self.whose] = self.found.rank(self.ranker, count, repeat_share=0.0 if is_new else 1.0)
+        return ranked
+
+
+def of_last_baskets(past: Baskets) -> Ours:
+    """Learn a ranking from the last known baskets, four of every customer, and ask it about the next ones."""
     nights, earlier = [], past
     for _ in range(LEARNED_FROM):
         earlier, later = last_baskets(earlier)
         if len(later.customer):
             nights.append(ranking_rows(Night.of(earlier, later)))
     ranker = fit_ranker(RankingRows.joined(nights), DEFAULTS, seed=SEED)
-    return Found.of(Night.of(past)).rank(ranker, count)
+    return Ours(ranker=ranker, found=Found.of(Night.of(past)), whose=np.arange(len(past.customer_ids)))
 
 
-def search_tifu(past: Baskets) -> TifuKnn:
-    """Choose the settings that foretell the last known basket best, by recall at ten."""
+def in_time(lake: Lake) -> tuple[Baskets, Baskets, Ours]:
+    """Split in time, as `regulars train recommender` does: a night's baskets, and each customer's first one after it.
+
+    The ranking is learned from the nights before.
+    """
+    plan = plan_nights(lake.shop())
+    *train, test = (read_night_questions(lake, cutoff, plan.wait) for cutoff in plan.cutoffs)
+    ranker = fit_ranker(RankingRows.joined([ranking_rows(night) for night in train]), DEFAULTS, seed=SEED)
+    past = replace(test.past, product_ids=test.future.product_ids)
+    whose = np.searchsorted(past.customer_ids, test.future.customer_ids)
+    future = replace(test.future, customer_ids=past.customer_ids, now=past.now, customer=whose[test.future.customer])
+    return past, future, Ours(ranker=ranker, found=Found.of(test), whose=whose)
+
+
+def search_tifu(past: Baskets, *, is_new: bool = False) -> TifuKnn:
+    """Choose the settings that foretell the last known basket best, or what is new in it, by recall at ten."""
     before, last = last_baskets(past)
-    wanted = counts_of(last)
+    wanted = parts_of(counts_of(last), counts_of(before))[NEW if is_new else PARTS[0]]
     asked = np.flatnonzero(np.diff(wanted.indptr))[:MOST_SEARCHED]
 
     def recall(ranked: Ranked) -> float:
@@ -109,6 +151,6 @@ def search_tifu(past: Baskets) -> TifuKnn:
     tried = [
         (recall(ranked), setting)
         for settings in TIFU_SETTINGS
-        for setting, ranked in settings.with_alphas(before, 10, TIFU_ALPHAS, asked)
+        for setting, ranked in settings.with_alphas(before, 10, TIFU_ALPHAS, asked, is_new=is_new)
     ]
     return max(tried, key=lambda found: found[0])[1]

@@ -200,7 +200,7 @@ def read_night(home: Home) -> ShopNight:
     """
     pointer = home.shelf / _POINTER
     if not pointer.is_file():
-        raise NotYet(f"what recommendations are made of at {home.shelf}", advice=ADVICE)
+        raise NotYet(f"night of recommendations at {home.shelf}", advice=ADVICE)
     try:
         told = json.loads(pointer.read_text(encoding="utf-8"))
         if told["format"] != FORMAT:

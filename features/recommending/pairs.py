@@ -151,6 +151,13 @@ def pairs(baskets: Baskets, traits: Floats) -> Pairs:
     return Pairs(customer=of, product=product, matrix=np.stack(columns, axis=1).astype(np.float32))
 
 
+def liking(baskets: Baskets) -> tuple[Numbers, Numbers, NDArray[np.float32]]:
+    """Return customers, the products that each has bought, and how much of it: `pair_decayed_0.95` of `pairs`."""
+    bought = purchases(baskets)
+    weight = bought.sums(BASKET_DECAYS[0] ** bought.places_ago)
+    return bought.customer, bought.product, weight.astype(np.float32)
+
+
 def customer_matrix(baskets: Baskets, bought: Pairs) -> Floats:
     """Return (customers, features) what is known of each customer, by `CUSTOMER_FEATURES`; missing without a basket.
 

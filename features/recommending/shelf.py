@@ -17,13 +17,13 @@ from features.recommending.nearest import (
     bought_together,
     nearest_customers,
 )
-from features.recommending.pairs import PAIR_FEATURES, Floats, Pairs, pairs, product_traits, trait
+from features.recommending.pairs import BASKET_DECAYS, PAIR_FEATURES, Floats, liking, product_traits, trait
 
 NEIGHBOURS = 30  # of a product, and of a customer
 MOST_REFERENCES = 5_000  # customers among whom the nearest are looked for
 MOST_POPULAR = 1_000
 _RISING_AT_LEAST = 5  # baskets of the last 30 days
-LIKED = list(PAIR_FEATURES).index("pair_decayed_0.95")
+LIKED = list(PAIR_FEATURES).index(f"pair_decayed_{BASKET_DECAYS[0]:g}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,7 +76,7 @@ def build_shelf(baskets: Baskets, category: NDArray[np.int32] | None = None) -> 
     """
     traits = product_traits(baskets)
     of = np.full(len(baskets.product_ids), NOBODY, dtype=np.int32) if category is None else category
-    likes = likes_of(pairs(baskets, traits), customers=len(baskets.customer_ids), products=len(baskets.product_ids))
+    likes = likes_of(baskets)
     chosen = _references(likes)
     place = np.full(len(baskets.customer_ids), NOBODY, dtype=np.int64)
     place[chosen] = np.arange(len(chosen))
@@ -95,10 +95,11 @@ def build_shelf(baskets: Baskets, category: NDArray[np.int32] | None = None) -> 
     return shelf, near
 
 
-def likes_of(bought: Pairs, *, customers: int, products: int) -> Likes:
+def likes_of(baskets: Baskets) -> Likes:
     """Return what customers like most, by how often and how lately they bought it."""
-    weights = (bought.matrix[:, LIKED], (bought.customer, bought.product))
-    return Likes.of(sparse.csr_array(weights, shape=(customers, products)))
+    customer, product, weight = liking(baskets)
+    shape = (len(baskets.customer_ids), len(baskets.product_ids))
+    return Likes.of(sparse.csr_array((weight, (customer, product)), shape=shape))
 
 
 def in_categories(baskets: Baskets, category: NDArray[np.int32], count: int) -> Baskets:

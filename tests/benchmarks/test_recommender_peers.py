@@ -92,6 +92,30 @@ def test_no_list_names_a_product_twice(shop, count):
         assert len(set(row)) == len(row) == count
 
 
+@settings(deadline=None)
+@given(shop=SHOPS, count=st.integers(1, 6))
+@pytest.mark.parametrize("peer", [popularity, personal_frequency, personal_then_popular, TifuKnn(neighbours=2)])
+def test_lists_of_new_products_have_nothing_that_was_bought_before(peer, shop, count):
+    told = baskets(shop)
+    for customer, row in enumerate(peer(told, count, is_new=True)):
+        own = {product for basket in shop[customer] for product in basket}
+        assert not own & {PRODUCTS[product] for product in row if product != NOBODY}
+
+
+def test_new_ones_by_popularity_are_the_best_of_the_rest():
+    assert popularity(baskets(SHOP), 2, is_new=True).tolist() == [[3, 4], [0, 3], [0, 1]]
+
+
+@pytest.mark.parametrize("peer", [nearest_items, factorised])
+def test_implicits_lists_of_new_products_have_nothing_that_was_bought_before(peer):
+    pytest.importorskip("implicit")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        ranked = peer(baskets([*SHOP, [{"a", "c", "d"}], [{"e", "f"}, {"a"}]]), 4, is_new=True)
+    assert set(ranked[0]) <= {3, 4, 5, NOBODY}
+    assert set(ranked[3]) <= {1, 4, 5, NOBODY}
+
+
 @pytest.mark.parametrize("peer", [nearest_items, factorised])
 def test_implicits_models_name_what_goes_together(peer):
     """Half of the shop buys a and b, the other half c and d."""

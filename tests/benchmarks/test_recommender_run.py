@@ -32,7 +32,7 @@ def test_settings_are_those_that_foretell_the_last_known_basket():
 def test_being_ahead_is_measured_customer_by_customer():
     chance = np.random.default_rng(1).random(50)
     better, worse = (
-        Outcome(name=name, seconds=0.0, values={"all": {"recall_at_10": chance + more}})
+        Outcome(name=name, values={"all": {"recall_at_10": chance + more}})
         for name, more in (("better", 0.25), ("worse", 0.0))
     )
     ahead = better.ahead_of(worse, "all")["recall_at_10"]
