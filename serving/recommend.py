@@ -99,7 +99,7 @@ class Recommendations:
         return RecommendResponse.model_construct(
             customer_id=request.customer_id,
             status="ok" if is_known else "unknown_customer",
-            detail=_detail(request, len(lists.product), is_known=is_known),
+            detail=_detail(night, request, len(lists.product), is_known=is_known),
             products=[
                 ProductGiven.model_construct(
                     product_id=night.catalog.product_ids.text(product),
@@ -263,8 +263,10 @@ def _known(figure: float) -> float | None:
     return None if math.isnan(figure) else float(figure)
 
 
-def _detail(request: RecommendRequest, found: int, *, is_known: bool) -> str | None:
+def _detail(night: ShopNight, request: RecommendRequest, found: int, *, is_known: bool) -> str | None:
     said: list[str] = [] if is_known else ["no basket of this customer is known: popular products"]
+    if unknown := night.catalog.unknown_groups(request.filters):
+        said.append(f"no product is of {', '.join(unknown)}")
     if found < request.count:
         said.append(f"{found} of {request.count} found: no more products {_WHICH[request.kind]}")
     return "; ".join(said) or None

@@ -103,6 +103,15 @@ class Catalog:
             chosen[name] = np.array([number for number in found if number is not None], dtype=np.int64)
         return chosen
 
+    def unknown_groups(self, filters: Mapping[str, Sequence[str]]) -> list[str]:
+        """Return what filters name that no product is of: "category 'MILK'"."""
+        return [
+            f"{name} {value!r}"
+            for name, wanted in filters.items()
+            for value in wanted
+            if self.groupings[name].names.find(value) is None
+        ]
+
     def best_of(self, chosen: Mapping[str, Numbers], popularity: Floats, count: int) -> NDArray[np.int32]:
         """Return the most popular products that are offered and of the chosen groups, as many as asked at most.
 

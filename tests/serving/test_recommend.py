@@ -79,7 +79,8 @@ def test_kinds_filters_and_exclusions(client):
     assert only
     assert all(name.startswith("garden") for name in only)
     none = ask(client, customer_id="c0", filters={"category": ["no such"]})
-    assert (none["products"], none["detail"]) == ([], "0 of 10 found: no more products may be offered")
+    said = "no product is of category 'no such'; 0 of 10 found: no more products may be offered"
+    assert (none["products"], none["detail"]) == ([], said)
 
 
 def test_what_is_due_has_its_dates(client):

@@ -139,9 +139,10 @@ class _Plan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Past:
-    """The nights that are learned from, each with its rows, the one that is tested on, and what came again."""
+    """The rows of the nights that are learned from, the last of these, the one tested on, and what came again."""
 
-    train: list[tuple[Night, RankingRows]]
+    train: list[RankingRows]
+    validation: Night
     test: Night
     replenished: Mapping[str, Replenished]
 
@@ -149,33 +150,34 @@ class _Past:
 def _read(lake: Lake, plan: _Plan, on_step: Callable[[str], None]) -> _Past:
     wait, cutoffs = plan.nights.wait, plan.nights.cutoffs
 
-    def read(cutoff: datetime) -> tuple[Night, RankingRows | None]:
+    def read(cutoff: datetime) -> tuple[Night | None, RankingRows | None]:
         night = read_night_questions(lake, cutoff, wait)
-        return night, None if cutoff == plan.nights.test else ranking_rows(night)
+        rows = None if cutoff == plan.nights.test else ranking_rows(night)
+        return night if cutoff in cutoffs[-2:] else None, rows  # of a large shop, a night is large
 
     on_step(f"{len(cutoffs)} nights")
     with ThreadPoolExecutor(max_workers=core_count()) as threads:  # sorting and counting do not hold Python
         coming = threads.submit(measure_replenishment, lake, lake.shop(), seed=plan.seed)
         nights = list(threads.map(read, cutoffs))
         replenished = coming.result()
-    train, test = [(night, rows) for night, rows in nights if rows is not None], nights[-1][0]
-    asked = sum(len(np.unique(rows.group)) for _, rows in train)
+    train = [rows for _, rows in nights if rows is not None]
+    *_, validation, test = (night for night, _ in nights if night is not None)
+    asked = sum(len(np.unique(rows.group)) for rows in train)
     for where, count in (("the nights that are learned from", asked), ("the test night", test.count)):
         if count < LEAST_QUESTIONS:
             gate = f"customers who bought products again within {wait.days} days of {where}"
             raise GateFailed(gate, needed=str(LEAST_QUESTIONS), found=str(count))
-    return _Past(train=train, test=test, replenished=replenished)
+    return _Past(train=train, validation=validation, test=test, replenished=replenished)
 
 
 def _learn(
     home: Home, plan: _Plan, past: _Past, on_step: Callable[[str], None]
 ) -> tuple[FoundRanking, RankingRows, Ranker]:
     train = past.train
-    every = RankingRows.joined([rows for _, rows in train])
-    earlier = [rows for _, rows in train[:-1]] or [train[0][1]]
+    every = RankingRows.joined(train)
     found = search(
-        RankingRows.joined(earlier),
-        train[-1][0],
+        RankingRows.joined(train[:-1] or train),
+        past.validation,
         budget=plan.budget if len(train) > 1 else Budget(trials=0),
         seed=plan.seed,
         journal=home.search / f"{RECOMMENDER}.journal",
