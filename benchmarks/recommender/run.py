@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,8 +28,8 @@ from training.metrics import Estimate
 from training.metrics.pairs import Floats
 from training.metrics.ranking import LENGTHS, NOBODY, estimate_means, ranking_values
 from training.recommender.baselines import counts_of
-from training.recommender.evaluation import PARTS, parts_of
-from training.recommender.fitting import DEFAULTS, fit_ranker
+from training.recommender.evaluation import GATED_BY, PARTS, parts_of
+from training.recommender.fitting import FIRST, fit_ranker
 from training.recommender.nights import plan_nights, read_night_questions
 from training.recommender.questions import Found, Night, RankingRows, last_baskets, ranking_rows
 
@@ -120,9 +121,22 @@ def of_last_baskets(past: Baskets) -> Ours:
     for _ in range(LEARNED_FROM):
         earlier, later = last_baskets(earlier)
         if len(later.customer):
-            nights.append(ranking_rows(Night.of(earlier, later)))
-    ranker = fit_ranker(RankingRows.joined(nights), DEFAULTS, seed=SEED)
-    return Ours(ranker=ranker, found=Found.of(Night.of(past)), whose=np.arange(len(past.customer_ids)))
+            nights.append(Night.of(earlier, later))
+    return Ours(ranker=_learned(nights[::-1]), found=Found.of(Night.of(past)), whose=np.arange(len(past.customer_ids)))
+
+
+def _learned(nights: Sequence[Night]) -> Ranker:
+    """Learn a ranking from nights, oldest first, by those first settings that foretell the last of them best."""
+    rows = [ranking_rows(night) for night in nights]
+    earlier, last = RankingRows.joined(rows[:-1] or rows), nights[-1]
+    found = Found.of(last, most=MOST_SEARCHED)
+    wanted = last.wanted[found.places]
+
+    def value(params: Mapping[str, Any]) -> float:
+        ranked = found.rank(fit_ranker(earlier, params, seed=SEED), min(LENGTHS))
+        return float(np.nanmean(ranking_values(ranked, wanted, lengths=(min(LENGTHS),))[GATED_BY]))
+
+    return fit_ranker(RankingRows.joined(rows), max(FIRST, key=value), seed=SEED)
 
 
 def in_time(lake: Lake) -> tuple[Baskets, Baskets, Ours]:
@@ -132,11 +146,10 @@ def in_time(lake: Lake) -> tuple[Baskets, Baskets, Ours]:
     """
     plan = plan_nights(lake.shop())
     *train, test = (read_night_questions(lake, cutoff, plan.wait) for cutoff in plan.cutoffs)
-    ranker = fit_ranker(RankingRows.joined([ranking_rows(night) for night in train]), DEFAULTS, seed=SEED)
     past = replace(test.past, product_ids=test.future.product_ids)
     whose = np.searchsorted(past.customer_ids, test.future.customer_ids)
     future = replace(test.future, customer_ids=past.customer_ids, now=past.now, customer=whose[test.future.customer])
-    return past, future, Ours(ranker=ranker, found=Found.of(test), whose=whose)
+    return past, future, Ours(ranker=_learned(train), found=Found.of(test), whose=whose)
 
 
 def search_tifu(past: Baskets, *, is_new: bool = False) -> TifuKnn:

@@ -21,6 +21,13 @@ DEFAULTS: Mapping[str, Any] = {
     "lambda": 1.0,
     "rounds": 150,
 }
+POINTWISE: Mapping[str, Any] = {
+    **DEFAULTS,
+    "objective": "binary:logistic",
+    "max_depth": 4,
+    "min_child_weight": 20.0,
+}
+FIRST = (DEFAULTS, POINTWISE)  # where habits never change, each product's probability ranks better than pairs do
 _PAIRS = 20  # of each question, from the top of the list
 
 

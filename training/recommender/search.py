@@ -12,7 +12,7 @@ import numpy as np
 from training.means import Means
 from training.metrics.ranking import ranking_values
 from training.recommender.evaluation import GATED_BY
-from training.recommender.fitting import DEFAULTS, fit_ranker
+from training.recommender.fitting import DEFAULTS, FIRST, fit_ranker
 from training.recommender.questions import MOST_ASKED, Found, Night, RankingRows
 from training.trials import Budget, Questions, run_alone, trials_of
 
@@ -44,7 +44,7 @@ def search(
     study_name: str,
     on_trial: Callable[[int], None],
 ) -> FoundRanking:
-    """Search the parameters of a ranking; the defaults come first. A study of the same name is resumed."""
+    """Search the parameters of a ranking; those of `FIRST` come first. A study of the same name is resumed."""
     from training.search import NO_SEARCH, trial_table
 
     found, some = Found.of(validation, most=MOST_ASKED), rows.some(MOST_SEARCHED)
@@ -58,7 +58,7 @@ def search(
     if not budget.trials:
         value = attempt(DEFAULTS)[0]
         return FoundRanking(params=DEFAULTS, value=value, trials=trial_table([]), ended_by=NO_SEARCH)
-    questions = Questions(first=[DEFAULTS], suggest=_suggest, seed=seed)
+    questions = Questions(first=FIRST, suggest=_suggest, seed=seed)
     studies = Means().studies(journal)
     with studies.study(study_name, direction="maximize") as study, studies.turn(study_name, who="one alone"):
         run_alone(study, questions, attempt, budget=budget, on_trial=on_trial)

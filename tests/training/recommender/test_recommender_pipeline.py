@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
+import optuna
 import pytest
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
 
 from facts.errors import GateFailed
 from facts.home import Home
@@ -13,6 +16,7 @@ from tests.builders import Line, Order, at
 from tests.market import bring_in as bring_in_market
 from tests.training.small_shops import bring_in, visits
 from training.metrics.ranking import ranking_values
+from training.recommender.fitting import FIRST
 from training.recommender.nights import plan_nights, read_night_questions
 from training.recommender.pipeline import train_recommender
 from training.recommender.questions import Found, ranking_rows
@@ -95,12 +99,16 @@ def test_questions_are_asked_before_they_are_answered(market: Home):
     assert set(counts[np.unique(rows.group)]) <= set(range(1, 20))  # every question that is learned from has an answer
 
 
-def test_a_search_tries_the_defaults_first_and_is_kept(tmp_path):
+def test_a_search_tries_what_comes_first_and_is_kept(tmp_path):
     home = Home(tmp_path / "home")
     bring_in_market(home)
     done = train_recommender(home, budget=Budget(trials=2), seed=3)
     assert done.report["trials"] == 2
-    assert (home.search / "recommender.journal").is_file()
+    storage = JournalStorage(JournalFileBackend(str(home.search / "recommender.journal")))
+    (name,) = optuna.get_all_study_names(storage)
+    tried = [trial.params for trial in optuna.load_study(study_name=name, storage=storage).trials]
+    assert tried == list(FIRST)
+    assert done.report["params"] in tried
 
 
 def test_too_short_a_record_is_refused_and_nothing_is_written(tmp_path):
