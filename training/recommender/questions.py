@@ -115,11 +115,12 @@ def ranking_rows(night: Night) -> RankingRows:
 
     Of every third question half of what was bought lies in the cart, so that carts are learned from, too.
     """
-    wanted, parts = night.wanted, []
+    wanted, parts, count = night.wanted, [], 0
     products = wanted.shape[1]  # some of them were not known at the night
     for places, asked in night.questions(most=MOST_ASKED):
         customer, product = wanted[places].nonzero()
-        in_cart = (places[customer] % _WITH_CART == 0) & (places_in(customer) % 2 == 0)
+        in_cart = ((customer + count) % _WITH_CART == 0) & (places_in(customer) % 2 == 0)
+        count += len(places)
         in_cart &= product < night.shelf.product_count
         owner, lying = asked.context
         cart = (np.concatenate([owner, customer[in_cart]]), np.concatenate([lying, product[in_cart]]))

@@ -11,11 +11,13 @@ from optuna.storages.journal import JournalFileBackend
 from facts.errors import GateFailed
 from facts.home import Home
 from facts.lake import Lake
+from features.recommending.candidates import CANDIDATE_FEATURES
 from scoring.registry import read_recommender
 from tests.builders import Line, Order, at
 from tests.market import bring_in as bring_in_market
 from tests.training.small_shops import bring_in, visits
 from training.metrics.ranking import ranking_values
+from training.recommender import questions
 from training.recommender.fitting import FIRST
 from training.recommender.nights import plan_nights, read_night_questions
 from training.recommender.pipeline import train_recommender
@@ -97,6 +99,18 @@ def test_questions_are_asked_before_they_are_answered(market: Home):
     rows = ranking_rows(night)
     counts = np.bincount(rows.group, rows.label)
     assert set(counts[np.unique(rows.group)]) <= set(range(1, 20))  # every question that is learned from has an answer
+
+
+@pytest.mark.parametrize("every", [1, 2, 3])
+def test_a_third_of_the_questions_have_a_cart_however_many_customers_are_left_out(market: Home, monkeypatch, every):
+    lake = Lake(market.lake)
+    plan = plan_nights(lake.shop())
+    night = read_night_questions(lake, plan.cutoffs[0], plan.wait)
+    monkeypatch.setattr(questions, "MOST_ASKED", -(-night.count // every))
+    rows = ranking_rows(night)
+    has_cart = rows.matrix[:, list(CANDIDATE_FEATURES).index("context_count")] > 0
+    asked, carts = (len(np.unique(rows.group[of])) for of in (slice(None), has_cart))
+    assert carts / asked == pytest.approx(1 / 3, abs=0.12)
 
 
 def test_a_search_tries_what_comes_first_and_is_kept(tmp_path):
