@@ -107,9 +107,13 @@ def _completed(event: Event, known: Known, zone: ZoneInfo) -> Iterator[Order]:
         yield from _cancelled_returns(event, known)
         return
     yield sale
-    last = {_return_id(refund): refund for refund in earlier if refund.event == ORDER_REFUNDED}
-    for refund in last.values():
-        if refunded_lines(refund.properties, None) is None and (made := _return(refund, sale, zone)) is not None:
+    last_sound = {
+        made.order_id: (refund, made)
+        for refund in earlier
+        if refund.event == ORDER_REFUNDED and (made := _return(refund, sale, zone)) is not None
+    }
+    for refund, made in last_sound.values():
+        if refunded_lines(refund.properties, None) is None:  # the others were made when they came
             yield replace(made, received_at=max(made.received_at, sale.received_at))
 
 

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from facts.carries import BROWSING_EVENTS, MARKS
@@ -551,8 +551,33 @@ products = st.lists(
 )
 
 
+def refund_before_its_order(message_id: str, *, ago: int, **said: object) -> LoggedEvent:
+    at = NOON - ago * MINUTE
+    properties = {"order_id": "1", "refund_id": None, **said}
+    return logged(message_id, "Order Refunded", at, properties)
+
+
+def logged(message_id: str, event: str, at: datetime, properties: dict[str, object]) -> LoggedEvent:
+    return LoggedEvent(
+        message_id=message_id,
+        customer_id="ann",
+        event=event,
+        occurred_at=at,
+        received_at=at,
+        properties=properties,
+    )
+
+
 class TestOrdersOfTheLake:
     @EXAMPLES
+    @example(
+        [
+            refund_before_its_order("1", ago=4, revenue=0.01),
+            refund_before_its_order("2", ago=3),  # all of the order, which has no lines
+            refund_before_its_order("3", ago=2, products=[{"product_id": "7", "quantity": 1}]),  # never sound
+            logged("4", "Order Completed", NOON - MINUTE, {"order_id": "1"}),
+        ]
+    )
     @given(order_histories())
     def test_live_orders_are_those_that_the_lake_makes_of_the_events(self, events):
         orders, earlier = {}, {}
