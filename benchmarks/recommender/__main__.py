@@ -23,6 +23,7 @@ from benchmarks.peers import peak_memory_bytes
 from benchmarks.recommender.run import DISCOVER, Ours, Outcome, in_time, measure, of_last_baskets
 from facts.basket_lists import read_basket_lists
 from facts.baskets import Baskets, read_baskets
+from facts.errors import RegularsError
 from facts.ingest import ingest, read_source
 from facts.lake import Lake
 from training.metrics import Estimate
@@ -48,7 +49,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        said = [line for split in _splits(asked, on_step) for line in _tables(*split)]
+        try:
+            said = [line for split in _splits(asked, on_step) for line in _tables(*split)]
+        except RegularsError as error:
+            parser.exit(1, f"{error}\n")
     seconds, gigabytes = time.monotonic() - started, peak_memory_bytes() / GIGABYTE
     name = asked.baskets.name if asked.baskets else "Complete Journey"
     took = f"Took {seconds:.0f} s, at most {gigabytes:.1f} GB, on {os.cpu_count()} cores."

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any
@@ -21,7 +21,9 @@ from benchmarks.recommender.peers import (
     popularity,
 )
 from facts.baskets import Baskets
+from facts.errors import GateFailed
 from facts.lake import Lake
+from features.recommending.candidates import find_candidates
 from scoring.ranker import Ranker
 from training.evaluation import DRAWS
 from training.metrics import Estimate
@@ -102,34 +104,52 @@ def measure(past: Baskets, future: Baskets, ours: Ours, *, on_step: Callable[[st
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ours:
-    """The project itself: a ranking, and the candidates of customers, whose numbers are `whose`."""
+    """The project itself: lists of products, and of new products alone, of the customers whose numbers are `whose`."""
 
-    ranker: Ranker
-    found: Found
+    lists: Ranked
+    of_new: Ranked
     whose: NDArray[np.int64]
 
+    @classmethod
+    def of(cls, night: Night, ranker: Ranker, whose: NDArray[np.int64]) -> Ours:
+        """Rank the candidates of a night's customers, some at a time."""
+        lists, of_new = [], []
+        for places, asked in night.questions():
+            found = Found(places, ((len(places), find_candidates(night.shelf, asked)),), night.shelf.category)
+            lists.append(found.rank(ranker, max(LENGTHS)))
+            of_new.append(found.rank(ranker, max(LENGTHS), repeat_share=0.0))
+        return cls(lists=np.concatenate(lists), of_new=np.concatenate(of_new), whose=whose)
+
     def __call__(self, past: Baskets, count: int, *, is_new: bool = False) -> Ranked:
-        """Rank products for the customers of whom it has candidates; the past is the one that they are of."""
+        """Rank products for the customers of whom it has lists; the past is the one that they are of."""
         ranked = np.full((len(past.customer_ids), count), NOBODY, np.int64)
-        ranked[self.whose] = self.found.rank(self.ranker, count, repeat_share=0.0 if is_new else 1.0)
+        ranked[self.whose] = (self.of_new if is_new else self.lists)[:, :count]
         return ranked
 
 
 def of_last_baskets(past: Baskets) -> Ours:
-    """Learn a ranking from the last known baskets, four of every customer, and ask it about the next ones."""
-    nights, earlier = [], past
+    """Learn a ranking from the last known baskets, four of every customer, and ask it about the next ones.
+
+    Raises
+    ------
+    GateFailed
+        No customer has two known baskets.
+    """
+    rows, latest, earlier = [], None, past
     for _ in range(LEARNED_FROM):
         earlier, later = last_baskets(earlier)
         if len(later.customer):
-            nights.append(Night.of(earlier, later))
-    return Ours(ranker=_learned(nights[::-1]), found=Found.of(Night.of(past)), whose=np.arange(len(past.customer_ids)))
+            night = Night.of(earlier, later)
+            rows.append(ranking_rows(night))
+            latest = latest or night
+    if latest is None:
+        raise GateFailed("customers with two known baskets", needed="at least 1", found="0")
+    return Ours.of(Night.of(past), _learned(rows, latest, place=0), np.arange(len(past.customer_ids)))
 
 
-def _learned(nights: Sequence[Night]) -> Ranker:
-    """Learn a ranking from nights, oldest first, by those first settings that foretell the last of them best."""
-    rows = [ranking_rows(night) for night in nights]
-    earlier, last = RankingRows.joined(rows[:-1] or rows), nights[-1]
-    found = Found.of(last, most=MOST_SEARCHED)
+def _learned(rows: list[RankingRows], last: Night, *, place: int) -> Ranker:
+    """Learn a ranking from nights by those first settings that foretell the last one best; its rows are at `place`."""
+    earlier, found = RankingRows.joined([*rows[:place], *rows[place + 1 :]] or rows), Found.of(last, most=MOST_SEARCHED)
     wanted = last.wanted[found.places]
 
     def value(params: Mapping[str, Any]) -> float:
@@ -140,16 +160,17 @@ def _learned(nights: Sequence[Night]) -> Ranker:
 
 
 def in_time(lake: Lake) -> tuple[Baskets, Baskets, Ours]:
-    """Split in time, as `regulars train recommender` does: a night's baskets, and each customer's first one after it.
+    """Split in time, as `regulars recommender train` does: a night's baskets, and each customer's first one after it.
 
     The ranking is learned from the nights before.
     """
     plan = plan_nights(lake.shop())
     *train, test = (read_night_questions(lake, cutoff, plan.wait) for cutoff in plan.cutoffs)
+    rows = [ranking_rows(night) for night in train]
     past = replace(test.past, product_ids=test.future.product_ids)
     whose = np.searchsorted(past.customer_ids, test.future.customer_ids)
     future = replace(test.future, customer_ids=past.customer_ids, now=past.now, customer=whose[test.future.customer])
-    return past, future, Ours(ranker=_learned(train), found=Found.of(test), whose=whose)
+    return past, future, Ours.of(test, _learned(rows, train[-1], place=len(rows) - 1), whose)
 
 
 def search_tifu(past: Baskets, *, is_new: bool = False) -> TifuKnn:
